@@ -1,0 +1,56 @@
+# Targets of Sluice. `make` alone lists them.
+SHELL := /bin/bash
+GO ?= go
+BIN := bin/sluice
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+PACKAGES := ./...
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test race fuzz bench bench-idle bench-allocs lint fmt long interop clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/sluice, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/sluice
+
+run: build ## build and start a broker on 127.0.0.1:9092 with its data in ./data
+	./$(BIN) server --override listeners=PLAINTEXT://127.0.0.1:9092 --override log.dirs=./data
+
+test: ## every test: unit, transcripts, fuzz seeds, real Go clients against the built binary
+	$(GO) test $(PACKAGES)
+
+race: ## the same tests under the race detector
+	$(GO) test -race $(PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME each (default 60s)
+	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh
+
+bench: ## micro-benchmarks beside the code
+	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+bench-idle: build ## time to the first answer, idle memory and idle CPU of the built binary
+	$(GO) run ./scripts/benchidle -bin $(BIN)
+
+bench-allocs: build ## heap objects per request under load, from the built binary's own counters
+	$(GO) run ./scripts/benchallocs -bin $(BIN)
+
+lint: ## vet, staticcheck, gofumpt
+	$(GO) vet $(PACKAGES)
+	$(GO) tool staticcheck $(PACKAGES)
+	@out=$$(git ls-files '*.go' | xargs $(GO) tool gofumpt -l); \
+	if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+
+fmt: ## format every Go file
+	git ls-files '*.go' | xargs $(GO) tool gofumpt -w
+
+interop: build ## real clients and Apache Kafka itself, each installed from its registry
+	SLUICE_BIN=$(CURDIR)/$(BIN) ./interop/run.sh
+
+long: ## the long explorations whole: crash points, simulation, fuzzing (an hour and more)
+	./scripts/long.sh
+
+clean: ## remove what the build made (not ./data)
+	rm -rf bin
