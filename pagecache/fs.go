@@ -56,7 +56,7 @@ type File interface {
 	// It promises no durability. It may block on a congested device: never on a reactor.
 	WriteBehind(off, n int64) error
 	// Resident probes whether [off, off+n) can be read without waiting for the device
-	// (preadv2 RWF_NOWAIT, one byte per 64 KiB; facts: cachestat lies under readahead).
+	// (preadv2 RWF_NOWAIT, one byte per 64 KiB; cachestat counts pages still under readahead).
 	Resident(off, n int64) bool
 	// ReadAtNoWait reads like ReadAt but only what is in the page cache; a short count with nil
 	// error means that the rest is not resident.

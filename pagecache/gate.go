@@ -1,0 +1,113 @@
+package pagecache
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// The gate's thresholds. Two milliseconds is where one append costs every other connection of a
+// reactor more than a turn; see docs/NONOBVIOUS.md for how write(2) can take a hundred times that.
+const (
+	gateSlow = 2 * time.Millisecond
+	gateCalm = 500 * time.Millisecond
+	// gateProbeEvery bounds how often /proc/vmstat is read.
+	gateProbeEvery = 100 * time.Millisecond
+	// Share of the kernel's throttling point at which the gate closes, and opens again, percent.
+	gateDirtyClose = 90
+	gateDirtyOpen  = 75
+)
+
+// Gate says for one log dir whether appends may run inline on a reactor. It closes when one append
+// or sync took over 2 ms, or when dirty pages near the point from which the kernel makes writers
+// sleep; then the dir's appends go through its Writer, one goroutine, in order, until half a
+// second passed without trouble.
+type Gate struct {
+	writer *Worker
+	// troubleNs is when trouble was last seen, in clock's nanoseconds; 0 means that the gate is
+	// open. It publishes nothing else.
+	troubleNs atomic.Int64
+	// dirty says that the last probe was above the line.
+	dirty   atomic.Bool
+	probeNs atomic.Int64
+	closed  atomic.Int64
+	clock   func() int64
+	pages   func() (dirty, throttle int64, ok bool)
+}
+
+// GateOptions replaces the gate's senses in tests; zero values mean the real ones.
+type GateOptions struct {
+	// Clock is a monotonic reading in nanoseconds, never 0.
+	Clock func() int64
+	// DirtyPages reports the dirty pages and the count at which the kernel throttles writers.
+	DirtyPages func() (dirty, throttle int64, ok bool)
+}
+
+// NewGate returns an open gate.
+func NewGate(o GateOptions) *Gate {
+	g := &Gate{writer: NewWorker(), clock: o.Clock, pages: o.DirtyPages}
+	if g.clock == nil {
+		start := time.Now()
+		g.clock = func() int64 { return int64(time.Since(start)) + 1 }
+	}
+	if g.pages == nil {
+		g.pages = dirtyPages
+	}
+	return g
+}
+
+// Writer is the goroutine through which appends go while the gate is closed.
+func (g *Gate) Writer() *Worker { return g.writer }
+
+// Closings counts how often the gate has closed.
+func (g *Gate) Closings() int64 { return g.closed.Load() }
+
+// Inline reports whether an append may run on the caller's goroutine even if that is a reactor.
+// While the gate is open this is one atomic load.
+func (g *Gate) Inline() bool {
+	trouble := g.troubleNs.Load()
+	if trouble == 0 {
+		return true
+	}
+	if g.dirty.Load() || g.clock()-trouble < int64(gateCalm) {
+		return false
+	}
+	g.troubleNs.CompareAndSwap(trouble, 0)
+	return true
+}
+
+// Start is the reading to hand to Observe when the append or sync is done.
+func (g *Gate) Start() int64 { return g.clock() }
+
+// Observe closes the gate when the operation begun at start, a reading from Start, was slow.
+func (g *Gate) Observe(start int64) {
+	if now := g.clock(); now-start > int64(gateSlow) {
+		g.trouble(now)
+	}
+}
+
+// Probe compares the kernel's dirty pages with its throttling point, at most ten times a second.
+// It reads /proc: workers only. The write-behind worker calls it at each step, the dir's writer at
+// each turn.
+func (g *Gate) Probe() {
+	now, last := g.clock(), g.probeNs.Load()
+	if last != 0 && now-last < int64(gateProbeEvery) || !g.probeNs.CompareAndSwap(last, now) {
+		return
+	}
+	dirty, throttle, ok := g.pages()
+	if !ok || throttle <= 0 {
+		return
+	}
+	switch {
+	case dirty*100 >= throttle*gateDirtyClose:
+		g.dirty.Store(true)
+		g.trouble(now)
+	case dirty*100 < throttle*gateDirtyOpen:
+		g.dirty.Store(false)
+	}
+}
+
+func (g *Gate) trouble(now int64) {
+	if g.troubleNs.Swap(now) == 0 {
+		g.closed.Add(1)
+	}
+}

@@ -1,0 +1,24 @@
+package pagecache
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// preadv2 is preadv2(2) with one vector and no allocation. unix.Preadv2 builds a slice of vectors
+// for each call, which the residency probe on a reactor cannot afford.
+func preadv2(fd int, p []byte, pos int64, flags uintptr) (int, unix.Errno) {
+	if len(p) == 0 {
+		return 0, 0
+	}
+	vec := unix.Iovec{Base: &p[0]}
+	vec.SetLen(len(p))
+	// On 64-bit machines the low word carries the whole position and the high word is unused.
+	n, _, errno := unix.Syscall6(unix.SYS_PREADV2, uintptr(fd), uintptr(unsafe.Pointer(&vec)), 1,
+		uintptr(pos), 0, flags)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}

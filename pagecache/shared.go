@@ -1,0 +1,72 @@
+package pagecache
+
+import "sync/atomic"
+
+// Shared is an open File with a reference count, so that a response in flight can go on sending
+// from it while the log renames, unlinks, truncates away or closes the segment behind it.
+//
+// The owner holds the first reference. Whoever lends a region of the file to somebody else calls
+// Retain for them; every holder calls Release exactly once. The last Release closes the file.
+// It satisfies the region source that netpoll's outbound chains send from.
+type Shared struct {
+	file File
+	// refs counts the holders. Zero is final: Retain never revives a closed file.
+	refs atomic.Int32
+	// onClose runs after the file was closed, or is nil.
+	onClose func(error)
+}
+
+// Share wraps an open file; the caller holds the one reference. onClose, which may be nil, is told
+// the result of closing the file once the last holder let go, on that holder's goroutine.
+func Share(file File, onClose func(error)) *Shared {
+	s := &Shared{file: file, onClose: onClose}
+	s.refs.Store(1)
+	return s
+}
+
+// Retain takes one more reference. It reports false, and takes none, when the file is closed.
+func (s *Shared) Retain() bool {
+	for {
+		n := s.refs.Load()
+		if n <= 0 {
+			return false
+		}
+		if s.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// Release gives one reference back; the last one closes the file.
+func (s *Shared) Release() {
+	switch n := s.refs.Add(-1); {
+	case n > 0:
+	case n < 0:
+		panic("BUG: pagecache: file " + s.file.Name() + " released more often than retained")
+	default:
+		err := s.file.Close()
+		if s.onClose != nil {
+			s.onClose(err)
+		}
+	}
+}
+
+// File is the open file, valid while the caller holds a reference. Callers must not close it.
+func (s *Shared) File() File { return s.file }
+
+// Fd is the descriptor for sendfile(2) and splice(2), or -1 where there is none.
+func (s *Shared) Fd() int { return s.file.Fd() }
+
+// ReadAt reads len(p) bytes at position pos, waiting for the device where it must.
+func (s *Shared) ReadAt(p []byte, pos int64) (int, error) { return s.file.ReadAt(p, pos) }
+
+// ReadAtNoWait reads what the page cache holds at position pos; see File.
+func (s *Shared) ReadAtNoWait(p []byte, pos int64) (int, error) {
+	return s.file.ReadAtNoWait(p, pos)
+}
+
+// Resident probes whether n bytes at position pos can be sent without waiting for the device.
+func (s *Shared) Resident(pos, n int64) bool { return s.file.Resident(pos, n) }
+
+// Prefetch brings n bytes at position pos into the page cache and waits for them: workers only.
+func (s *Shared) Prefetch(pos, n int64) error { return s.file.Prefetch(pos, n) }
