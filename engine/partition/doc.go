@@ -1,0 +1,3 @@
+// Package partition is the log of one partition: append, read, segments, indexes, recovery,
+// producer state, leader epochs, retention.
+package partition
