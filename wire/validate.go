@@ -1,0 +1,232 @@
+package wire
+
+// Validator checks produced batches. It holds the working memory of one check at a time (windows
+// of the decompressors, the list of records at fault), so it is for one goroutine; keep one per
+// thread. Its zero value is ready.
+type Validator struct {
+	streams decompressor
+	invalid Invalid
+	errors  []RecordError
+}
+
+// Validate checks the records of one partition of a Produce request and says what an append needs
+// to know, or why they are refused; exactly one of the two means something. Where the batch's
+// greatest timestamp is wrong, or the topic gives records their time of append, the lent bytes
+// are corrected and resealed. Base offset and leader epoch are the appender's to stamp.
+//
+// The order of the checks is Kafka's. A valid batch is left as it came, bytes and all, unless said
+// otherwise here.
+func (v *Validator) Validate(records []byte, r *Rules) (BatchInfo, *Invalid) {
+	if code, msg := checkFraming(records, r); code != CodeNone {
+		return BatchInfo{}, v.refuse(code, msg)
+	}
+	b := Batch(records)
+	if code, msg := checkHeader(b, r); code != CodeNone {
+		return BatchInfo{}, v.refuse(code, msg)
+	}
+	if !b.Intact() {
+		return BatchInfo{}, v.refuse(CodeCorruptMessage, msgCRC)
+	}
+	if code, msg := checkContents(b); code != CodeNone {
+		return BatchInfo{}, v.refuse(code, msg)
+	}
+	maxTimestamp := b.MaxTimestamp()
+	consecutive := true
+	if r.Mode == ModeFull {
+		w := newWalk(b, r, v.errors[:0])
+		if code, msg := v.walk(&w, b, r); code != CodeNone {
+			return BatchInfo{}, v.refuse(code, msg)
+		}
+		v.errors = w.errors
+		if len(w.errors) > 0 {
+			return BatchInfo{}, v.refuseRecords(&w)
+		}
+		maxTimestamp, consecutive = w.maxTimestamp, w.consecutive
+	} else if code, msg := checkHeaderTimes(b, r); code != CodeNone {
+		return BatchInfo{}, v.refuse(code, msg)
+	}
+	if b.Length() > int(r.SegmentBytesMax) {
+		return BatchInfo{}, v.refuse(CodeRecordListTooLarge, msgSegment)
+	}
+	fixTimestamp(b, r, maxTimestamp)
+	return describe(b, r, consecutive), nil
+}
+
+// CheckHeader applies all checks that need no more than a batch's header, before the rest of the
+// batch has arrived. The header has at least BatchHeaderSize bytes and is not written to; size is
+// the number of bytes that the partition's records have in the request. What passes can still fail
+// Validate.
+func (v *Validator) CheckHeader(header []byte, size int, r *Rules) *Invalid {
+	if _, err := frameBatch(header); err != nil || Batch(header).Length() != size {
+		// Not exactly one batch of format 2: Validate, with all bytes at hand, knows how to say it.
+		return v.refuse(CodeInvalidRecord, msgSeveralBatches)
+	}
+	b := Batch(header[:BatchHeaderSize])
+	if code, msg := checkZstd(b, r); code != CodeNone {
+		return v.refuse(code, msg)
+	}
+	if code, msg := checkHeader(b, r); code != CodeNone {
+		return v.refuse(code, msg)
+	}
+	if code, msg := checkContents(b); code != CodeNone {
+		return v.refuse(code, msg)
+	}
+	if r.Mode == ModeHeader {
+		if code, msg := checkHeaderTimes(b, r); code != CodeNone {
+			return v.refuse(code, msg)
+		}
+	}
+	if size > int(r.SegmentBytesMax) {
+		return v.refuse(CodeRecordListTooLarge, msgSegment)
+	}
+	return nil
+}
+
+func (v *Validator) refuse(code int16, message string) *Invalid {
+	v.invalid = Invalid{Code: code, Message: message}
+	return &v.invalid
+}
+
+// refuseRecords refuses a batch for its records. One bad timestamp decides the code (LogValidator).
+func (v *Validator) refuseRecords(w *walk) *Invalid {
+	v.invalid = Invalid{Code: CodeInvalidRecord, Message: msgRecordsRefused, Records: w.errors}
+	if w.badTimestamp {
+		v.invalid.Code, v.invalid.Message = CodeInvalidTimestamp, msgTimestamps
+	}
+	return &v.invalid
+}
+
+// checkFraming wants exactly one batch of format 2 (ProduceRequest.validateRecords).
+func checkFraming(records []byte, r *Rules) (code int16, message string) {
+	if len(records) < BatchPrefixSize {
+		return CodeInvalidRecord, msgNoBatch
+	}
+	length := int32(beUint32(records[posLength:]))
+	if length < legacyRecordMin {
+		return CodeCorruptMessage, msgSize
+	}
+	if len(records) <= posMagic {
+		return CodeInvalidRecord, msgNoBatch
+	}
+	magic := int8(records[posMagic])
+	if magic < 0 || magic > MagicV2 {
+		return CodeCorruptMessage, msgMagicUnknown
+	}
+	size := BatchPrefixSize + int(length)
+	switch {
+	case len(records) < size:
+		return CodeInvalidRecord, msgNoBatch
+	case magic != MagicV2:
+		return CodeInvalidRecord, msgMagic
+	case size < BatchHeaderSize:
+		// Kafka comes to this later, with the checksum; but no header field can be read before.
+		return CodeCorruptMessage, msgSize
+	}
+	if code, message = checkZstd(Batch(records), r); code != CodeNone {
+		return code, message
+	}
+	return checkNoMore(records[size:])
+}
+
+func checkZstd(b Batch, r *Rules) (code int16, message string) {
+	if r.ProduceVersion < 7 && b.Codec() == CodecZstd {
+		return CodeUnsupportedCompressionType, msgZstd
+	}
+	return CodeNone, ""
+}
+
+// checkNoMore looks at what follows the first batch. A second batch is refused for what it is;
+// bytes that are too few for one are refused, too, where Kafka would trim them: a client whose
+// framing is off is better told than obeyed.
+func checkNoMore(rest []byte) (code int16, message string) {
+	if len(rest) == 0 {
+		return CodeNone, ""
+	}
+	return CodeInvalidRecord, msgSeveralBatches
+}
+
+// checkHeader applies what UnifiedLog.analyzeAndValidateRecords checks before the checksum.
+func checkHeader(b Batch, r *Rules) (code int16, message string) {
+	switch {
+	case b.BaseOffset() != 0:
+		return CodeInvalidRecord, msgBaseOffset
+	case b.Length() > int(r.MessageBytesMax):
+		return CodeMessageTooLarge, msgTooLarge
+	default:
+		return CodeNone, ""
+	}
+}
+
+// checkContents applies what comes after the checksum: a codec that exists
+// (CompressionType.forId), then LogValidator.validateBatch. Kafka lets an unknown codec end as an
+// unexpected exception; so does the code here, for the answers to agree.
+func checkContents(b Batch) (code int16, message string) {
+	switch {
+	case !b.Codec().Known():
+		return CodeUnknownServerError, msgCodec
+	case b.LastOffsetDelta() < 0:
+		return CodeInvalidRecord, msgOffsetRange
+	case b.Count() <= 0:
+		return CodeInvalidRecord, msgCount
+	case int64(b.LastOffsetDelta())+1 != int64(b.Count()):
+		return CodeInvalidRecord, msgCountMismatch
+	case b.IsControl():
+		return CodeInvalidRecord, msgControl
+	case b.HasProducerID() && b.BaseSequence() < 0:
+		return CodeInvalidRecord, msgSequence
+	default:
+		return CodeNone, ""
+	}
+}
+
+// checkHeaderTimes is what ModeHeader can tell of the records' times: the greatest is in range, and
+// the producer did not claim the broker's.
+func checkHeaderTimes(b Batch, r *Rules) (code int16, message string) {
+	if b.TimestampType() == LogAppendTime {
+		return CodeInvalidTimestamp, msgRecordTimeType
+	}
+	ms := b.MaxTimestamp()
+	if r.Timestamps == CreateTime && ms != NoTimestamp && outOfRange(ms, r) {
+		return CodeInvalidTimestamp, msgTimestamps
+	}
+	return CodeNone, ""
+}
+
+// outOfRange reports whether a record's time is further from the clock than the topic allows. The
+// subtraction wraps, as Kafka's does, at times that are 292 million years off.
+func outOfRange(ms int64, r *Rules) bool {
+	diff := r.NowMs - ms
+	return diff > r.BeforeMaxMs || -diff > r.AfterMaxMs
+}
+
+// fixTimestamp makes maxTimestamp and the timestamp type what the topic and the records say
+// (DefaultRecordBatch.setMaxTimestamp), and reseals if that changes anything.
+func fixTimestamp(b Batch, r *Rules, maxTimestamp int64) {
+	if r.Timestamps == LogAppendTime {
+		maxTimestamp = r.NowMs
+	}
+	if b.TimestampType() == r.Timestamps && b.MaxTimestamp() == maxTimestamp {
+		return
+	}
+	b.SetMaxTimestamp(r.Timestamps, maxTimestamp)
+	b.Reseal()
+}
+
+func describe(b Batch, r *Rules, consecutive bool) BatchInfo {
+	info := BatchInfo{
+		Batch: b, Count: b.Count(), LastOffsetDelta: b.LastOffsetDelta(),
+		BaseTimestamp: b.BaseTimestamp(), MaxTimestamp: b.MaxTimestamp(),
+		LogAppendTimeMs: NoTimestamp,
+		ProducerID:      b.ProducerID(), ProducerEpoch: b.ProducerEpoch(),
+		BaseSequence: b.BaseSequence(), LastSequence: b.LastSequence(),
+		Transactional: b.IsTransactional(), Codec: b.Codec(), Target: r.Target,
+	}
+	if r.Timestamps == LogAppendTime {
+		info.LogAppendTimeMs = r.NowMs
+	}
+	if r.Target == CodecProducer {
+		info.Target = info.Codec
+	}
+	info.Rewrite = info.Target != info.Codec || !consecutive
+	return info
+}
