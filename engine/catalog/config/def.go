@@ -52,7 +52,8 @@ type Def struct {
 	// Synonym is, for a topic key, the broker key that supplies its default; empty when none does.
 	Synonym string
 	// Mode is, for a broker key, when it may change.
-	Mode Mode
+	Mode       Mode
+	Importance Importance
 	// Doc says what the key does, in a sentence.
 	Doc string
 

@@ -74,11 +74,9 @@ type Server struct {
 	IOEngine                string // auto, epoll or io_uring.
 	ColdReadBytesPerSecond  int64  // 0: no bound.
 	ColdReadCacheBytes      int64
-	ProducePipelineMax      int32
 	MemoryBudgetBytes       int64 // 0: derived from the host.
 	MetricsTopicsMax        int32 // Topics with figures of their own.
 	DecompressedBatchMax    int64
-	LogDirDirtyBytesMax     int64 // 0: derived from the kernel's limits.
 	LogPreallocateBudgetMax int64
 }
 
