@@ -48,13 +48,21 @@ func (l *Leader) Ack(acks int16, lastOffset int64) (state AckState, code int16) 
 	case AcksLeader:
 		return done(l.ownEnd() > lastOffset)
 	case AcksAll:
-		if l.highWatermark > lastOffset && l.UnderMinISR() {
+		if l.highWatermark > lastOffset && l.maximalSize() < l.effectiveMin {
 			return AckFailed, ErrNotEnoughReplicasAfterAppend
 		}
 		return done(l.highWatermark > lastOffset)
 	default:
 		return AckFailed, ErrInvalidRequiredAcks
 	}
+}
+
+// maximalSize is the size of the maximal ISR: of the committed one and who has been asked to join.
+func (l *Leader) maximalSize() int {
+	if l.pending == pendingExpand {
+		return l.isrSize + 1
+	}
+	return l.isrSize
 }
 
 func done(holds bool) (AckState, int16) {

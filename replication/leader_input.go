@@ -20,17 +20,20 @@ func (l *Leader) Appended(local Local, nowMs int64) Effects {
 
 // FollowerFetched tells that a follower asked for fetchOffset, its own log end offset, at nowMs under
 // the broker epoch it carried, or -1. The code is not ErrNone, and nothing changes, when the broker
-// is no replica of this partition or the fetch comes from an earlier incarnation of it
-// (NOT_LEADER_OR_FOLLOWER), or when the offset is beyond the leader's end (OFFSET_OUT_OF_RANGE).
+// is no replica as far as this leader knows (UNKNOWN_LEADER_EPOCH: its metadata may be ahead), when
+// the fetch comes from an earlier incarnation of the broker (NOT_LEADER_OR_FOLLOWER), or when the
+// offset is beyond the leader's end (OFFSET_OUT_OF_RANGE).
 // The caller has already checked the fetch's leader epoch and that its log does not diverge.
 func (l *Leader) FollowerFetched(
 	brokerID int32, brokerEpoch, fetchOffset, nowMs int64,
 ) (Effects, int16) {
 	r := l.other(brokerID)
-	if r == nil || brokerEpoch != -1 && brokerEpoch < r.brokerEpoch {
+	switch {
+	case r == nil:
+		return l.effects(false), ErrUnknownLeaderEpoch
+	case brokerEpoch != -1 && brokerEpoch < r.brokerEpoch:
 		return l.effects(false), ErrNotLeaderOrFollower
-	}
-	if fetchOffset < 0 || fetchOffset > l.local.LEO {
+	case fetchOffset < 0 || fetchOffset > l.local.LEO:
 		return l.effects(false), ErrOffsetOutOfRange
 	}
 	r.fetched(brokerEpoch, fetchOffset, l.local.LEO, nowMs)

@@ -10,6 +10,7 @@ import (
 type draft struct {
 	im      Image
 	effects []Effect
+	quiet   bool // Effects are not wanted.
 }
 
 // With returns the image after changes, applied as one entry at index, and what they did. The image
@@ -28,6 +29,9 @@ func (im *Image) With(index uint64, changes []Change) (*Image, []Effect, error) 
 
 // effect notes an effect, once per resource for configs.
 func (d *draft) effect(e Effect) {
+	if d.quiet {
+		return
+	}
 	if e.Kind == EffectConfigsChanged && slices.ContainsFunc(d.effects, func(o Effect) bool {
 		return o.Kind == EffectConfigsChanged && o.Resource == e.Resource
 	}) {
@@ -71,6 +75,9 @@ func (c ClusterNamed) apply(d *draft) error {
 }
 
 func (c FeatureLevel) apply(d *draft) error {
+	if c.Name == MetadataVersionFeature && c.Level > MetadataVersionLatest {
+		return fmt.Errorf("%w: %s %d", ErrUnknownChange, c.Name, c.Level)
+	}
 	if c.Name == "" || c.Level < 0 {
 		return fmt.Errorf("feature %q at level %d", c.Name, c.Level)
 	}
@@ -146,7 +153,7 @@ func (c TopicCreated) apply(d *draft) error {
 	if c.Name == "" || c.ID.IsZero() {
 		return fmt.Errorf("topic %q with id %v", c.Name, c.ID)
 	}
-	if d.im.Topic(c.Name) != nil || d.im.TopicByID(c.ID) != nil {
+	if d.im.Topic(c.Name) != nil || d.im.TopicByID(c.ID) != nil || d.im.collides(c.Name) != nil {
 		return fmt.Errorf("topic %q or id %v exists", c.Name, c.ID)
 	}
 	t := &Topic{ID: c.ID, Name: c.Name, Internal: c.Internal}
@@ -158,6 +165,9 @@ func (c TopicCreated) apply(d *draft) error {
 func (d *draft) putTopic(t *Topic) {
 	d.im.byName = d.im.byName.with(t.Name, t)
 	d.im.byID = d.im.byID.with(t.ID, t)
+	if strings.ContainsAny(t.Name, "._") {
+		d.im.byCollision = d.im.byCollision.with(collisionKey(t.Name), t)
+	}
 }
 
 // topic returns a copy of a topic, to be changed and put back.
@@ -243,6 +253,9 @@ func (c TopicDeleted) apply(d *draft) error {
 	}
 	d.im.byName = d.im.byName.without(t.Name)
 	d.im.byID = d.im.byID.without(t.ID)
+	if strings.ContainsAny(t.Name, "._") {
+		d.im.byCollision = d.im.byCollision.without(collisionKey(t.Name))
+	}
 	d.im.configs = d.im.configs.without(Resource{Type: ResourceTopic, Name: t.Name})
 	d.im.partitionCount -= t.PartitionCount()
 	d.effect(Effect{Kind: EffectTopicDeleted, Topic: t})

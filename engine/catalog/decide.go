@@ -8,6 +8,7 @@ import (
 
 // Kafka's numbers for the errors that deciders give. They are on the wire and never change.
 const (
+	codeUnknownServerError       int16 = -1
 	codeNone                     int16 = 0
 	codeUnknownTopicOrPartition  int16 = 3
 	codeInvalidTopic             int16 = 17
@@ -62,8 +63,6 @@ type NewTopic struct {
 	ReplicationFactor int16 // -1: the broker's default, or that of Assignment.
 	Assignment        []ManualReplicas
 	Configs           []ConfigValue
-	// Internal permits a name that is reserved for the broker's own topics and marks the topic so.
-	Internal bool
 }
 
 // ManualReplicas places one partition by hand.
@@ -88,8 +87,8 @@ type TopicResult struct {
 }
 
 // CreateTopics decides a CreateTopics request. ids supplies fresh random ids, at least one for each
-// topic asked for. There is one result for each topic, in order, and the changes create those without
-// error, all in one entry. With nothing to create the changes are empty.
+// topic asked for. There is one result for each distinct name, in order, and the changes create those
+// without error, all in one entry. With nothing to create the changes are empty.
 func CreateTopics(im *Image, env *Environment, topics []NewTopic, ids []UUID) ([]Change, []TopicResult) {
 	return createTopics(im, env, topics, ids)
 }
@@ -100,7 +99,8 @@ type TopicRef struct {
 	ID   UUID
 }
 
-// DeleteTopics decides a DeleteTopics request. Naming a topic twice is an error for each mention.
+// DeleteTopics decides a DeleteTopics request. There is one result for each distinct topic named; one
+// that is named twice is an error and stays.
 func DeleteTopics(im *Image, env *Environment, topics []TopicRef) ([]Change, []TopicResult) {
 	return deleteTopics(im, env, topics)
 }
@@ -113,7 +113,7 @@ type MorePartitions struct {
 	Assignment [][]int32
 }
 
-// CreatePartitions decides a CreatePartitions request.
+// CreatePartitions decides a CreatePartitions request. There is one result for each distinct name.
 func CreatePartitions(im *Image, env *Environment, topics []MorePartitions) ([]Change, []TopicResult) {
 	return createPartitions(im, env, topics)
 }
@@ -136,7 +136,7 @@ type ConfigOp struct {
 	Value *string // Null is only good for OpDelete.
 }
 
-// AlterResource asks for changes of one resource's configs.
+// AlterResource asks for several changes of one resource's configs.
 type AlterResource struct {
 	Resource Resource
 	Ops      []ConfigOp
@@ -178,19 +178,20 @@ func AllocateProducerIDs(im *Image, brokerID int32, brokerEpoch int64) (Producer
 }
 
 // RegisterBroker decides a broker's registration. Its Epoch is ignored and given by the decider: one
-// more than the index of the image. A broker that is registered and not fenced under another
-// incarnation is a duplicate; an empty broker is INVALID_REGISTRATION.
+// more than the index of the image. Another incarnation of a broker that is registered and not fenced
+// is a duplicate; a node that replaces its own earlier registration, or one whose session has ended,
+// is fenced by an earlier change. A broker without an incarnation, with a negative id, or unfenced
+// without endpoints or log directories is INVALID_REGISTRATION.
 func RegisterBroker(im *Image, broker Broker) ([]Change, Error) { return registerBroker(im, broker) }
 
 // NameCluster decides how an empty image begins: with a cluster id and the finalized metadata.version
-// of this build.
-func NameCluster(im *Image, clusterID string) []Change { return nameCluster(im, clusterID) }
-
-// AlterISR asks, on behalf of a partition's leader, for another in-sync set.
-type AlterISR struct {
-	TopicID        UUID
-	Partition      int32
-	LeaderEpoch    int32
-	PartitionEpoch int32
-	ISR            []int32
+// of this build. Once there is an id it does nothing.
+func NameCluster(im *Image, clusterID string) []Change {
+	if im.ClusterID() != "" {
+		return nil
+	}
+	return []Change{
+		ClusterNamed{ClusterID: clusterID},
+		FeatureLevel{Name: MetadataVersionFeature, Level: MetadataVersionLatest},
+	}
 }

@@ -17,6 +17,7 @@ type Image struct {
 	brokers        []*Broker
 	byName         sorted[string, *Topic]
 	byID           sorted[UUID, *Topic]
+	byCollision    sorted[string, *Topic] // By collisionKey, where names have '.' or '_'.
 	configs        sorted[Resource, *Configs]
 	partitionCount int
 }
@@ -30,6 +31,12 @@ type Feature struct {
 
 // MetadataVersionFeature is the name of the level that gates the changes themselves.
 const MetadataVersionFeature = "metadata.version"
+
+// MetadataVersionLatest is the greatest level of MetadataVersionFeature that this build can follow.
+// The levels are this project's own; what each adds:
+//
+//	1  all change types up to TypeProducerIDsAssigned
+const MetadataVersionLatest = 1
 
 // Endpoint is where a broker can be reached under a listener's name.
 type Endpoint struct {
@@ -157,6 +164,15 @@ func (c *Configs) Get(name string) (string, bool) {
 		return "", false
 	}
 	return c.entries[i].Value, true
+}
+
+// Names returns the names of the configs, in order. The caller owns the slice.
+func (c *Configs) Names() []string {
+	names := make([]string, c.Len())
+	for i := range names {
+		names[i] = c.entries[i].Name
+	}
+	return names
 }
 
 func compareConfig(c Config, name string) int { return strings.Compare(c.Name, name) }

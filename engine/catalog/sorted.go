@@ -197,3 +197,12 @@ func (p *partitions) with(i int, v Partition) partitions {
 	page := replaced(p.pages[i/pageSize], i%pageSize, v)
 	return partitions{n: p.n, pages: replaced(p.pages, i/pageSize, page)}
 }
+
+// each calls do for each entry in order of keys.
+func (s *sorted[K, V]) each(do func(K, V)) {
+	for _, l := range s.leaves {
+		for i, k := range l.keys {
+			do(k, l.values[i])
+		}
+	}
+}

@@ -62,9 +62,10 @@ func NewState() *State {
 
 func newImage() *Image {
 	return &Image{
-		byName:  newSorted[string, *Topic](compareString),
-		byID:    newSorted[UUID, *Topic](compareUUID),
-		configs: newSorted[Resource, *Configs](compareResource),
+		byName:      newSorted[string, *Topic](compareString),
+		byID:        newSorted[UUID, *Topic](compareUUID),
+		byCollision: newSorted[string, *Topic](compareString),
+		configs:     newSorted[Resource, *Configs](compareResource),
 	}
 }
 
