@@ -3,7 +3,6 @@ package netpoll
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 )
 
 // FrameHeadBytes is the size of the length in front of every frame, in bytes. The length is a
@@ -25,6 +24,9 @@ type Source interface {
 	Fd() int
 	// ReadAt reads as io.ReaderAt does; position is in bytes from the start of the file.
 	ReadAt(p []byte, position int64) (int, error)
+	// ReadAtNoWait reads as ReadAt does but without waiting for a disk: it stops at the first byte
+	// that is not in memory, and the error then says why.
+	ReadAtNoWait(p []byte, position int64) (int, error)
 	// Resident reports whether the n bytes at position can be read without waiting for a disk.
 	Resident(position, n int64) bool
 	// Prefetch brings the n bytes at position into memory and returns when they are there. It may
@@ -105,17 +107,7 @@ func (c *Chain) Region(source Source, position, n int64) {
 func (c *Chain) copyRegion(source Source, position int64, n int) bool {
 	start := len(c.Buf)
 	c.Buf = grow(c.Buf, n)
-	p := c.Buf[start : start+n]
-	fd := source.Fd()
-	var done bool
-	if fd >= 0 {
-		done = preadNoWait(fd, p, position) == n
-	}
-	if !done && source.Resident(position, int64(n)) {
-		got, err := source.ReadAt(p, position)
-		done = got == n && (err == nil || err == io.EOF)
-	}
-	if !done {
+	if got, _ := source.ReadAtNoWait(c.Buf[start:], position); got < n {
 		c.Buf = c.Buf[:start]
 		return false
 	}

@@ -28,15 +28,18 @@ type Conn struct {
 	// advancing is true while the reactor hands out frames, so that calls from inside do not recurse.
 	advancing bool
 	muted     bool
-	opened    bool
+	touched   bool // in the reactor's list of that name
+	doomed    bool // in the reactor's list of that name, or closed
 	closed    bool
 	// cause is set once the connection is to be closed as soon as its output has left.
 	cause error
 
 	mute    Timer
+	muteNs  int64 // until when, while muted
 	idle    Timer
 	movedNs int64 // the last time that bytes moved or a request ended
 
+	handOver   Task  // carries the connection to its reactor
 	prev, next *Conn // the reactor's list of connections
 }
 
@@ -47,7 +50,7 @@ func (c *Conn) ID() uint64 { return c.id }
 func (c *Conn) Reactor() *Reactor { return c.reactor }
 
 // Listener returns the name of the listener that accepted the connection. Any goroutine.
-func (c *Conn) Listener() string { return c.listener.name }
+func (c *Conn) Listener() string { return c.listener.config.Name }
 
 // Peer returns the remote address. It may be called on any goroutine.
 func (c *Conn) Peer() netip.AddrPort { return c.peer }
@@ -99,6 +102,6 @@ func (c *Conn) Done() { c.done() }
 func (c *Conn) Mute(d time.Duration) { c.muteFor(d) }
 
 // Close ends the connection once the responses before this request have left; a request in
-// process is ended without a response. Handler.Closed is called with cause, from a later turn or
-// from inside Close's caller's turn after it returned.
+// process is ended without a response. Handler.Closed is called with cause, not before the call from
+// which Close was called has returned.
 func (c *Conn) Close(cause error) { c.closeAfterOutput(cause) }

@@ -34,9 +34,3 @@ type Transport interface {
 	// Close releases what the transport holds. The socket is closed by the poller.
 	Close()
 }
-
-// Socket is a connected, non-blocking stream socket, on which transports build.
-type Socket struct {
-	fd      int
-	scratch *scratch
-}

@@ -1,0 +1,5 @@
+//go:build poison
+
+package netpoll
+
+func init() { SetPoison(true) }
