@@ -142,3 +142,15 @@ kafka_tool() {
 		-Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
 		-cp "$KAFKA_TOOLS_JARS/*" "org.apache.kafka.tools.$class" "$@"
 }
+
+# ensure_python makes the virtual environment with kafka-python and sets PYTHON to its interpreter.
+ensure_python() {
+	local home=$INTEROP_CACHE/python requirements=$INTEROP_DIR/clients/python/requirements.txt
+	PYTHON=$home/bin/python
+	cmp -s "$requirements" "$home/.installed" && return 0
+	python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv
+	rm -rf "$home"
+	python3 -m venv "$home" &&
+		"$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$requirements" &&
+		cp "$requirements" "$home/.installed"
+}
