@@ -20,6 +20,7 @@ func BenchmarkValidate(b *testing.B) {
 				batch := benchmarkBatch(b, codec, size)
 				plain := len(benchmarkBatch(b, CodecNone, size))
 				r := DefaultRules(testNow)
+				r.MessageBytesMax = 2 << 20
 				b.SetBytes(int64(plain))
 				b.ReportAllocs()
 				var v Validator

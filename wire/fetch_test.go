@@ -300,6 +300,21 @@ func sameFetchParts(
 	return ""
 }
 
+// dropLaterTags undoes that the library reads tagged fields of later versions in earlier ones.
+func dropLaterTags(q *kmsg.FetchRequest) {
+	for i := range q.Topics {
+		for j := range q.Topics[i].Partitions {
+			p := &q.Topics[i].Partitions[j]
+			if q.Version < 17 {
+				p.ReplicaDirectoryID = UUID{}
+			}
+			if q.Version < 18 {
+				p.HighWatermark = HighWatermarkUnsupported
+			}
+		}
+	}
+}
+
 func FuzzFetchRequest(f *testing.F) {
 	rnd := rand.New(rand.NewSource(5))
 	for version := int16(4); version <= 18; version++ {
@@ -316,6 +331,7 @@ func FuzzFetchRequest(f *testing.F) {
 		if err := want.ReadFrom(body); err != nil {
 			t.Fatal("the library refuses it:", err)
 		}
+		dropLaterTags(want)
 		if diff := sameFetch(&q, want); diff != "" {
 			t.Errorf("%s, want %+v", diff, want)
 		}

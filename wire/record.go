@@ -30,8 +30,8 @@ func (r *Record) EachHeader(f func(key, value []byte) bool) {
 
 // field reads the bytes of a record's field: nil for any negative length.
 func (r *reader) field() []byte {
-	length, n := varint(r.b)
-	if n == 0 {
+	length, n := varint(r.b, 0)
+	if n < 0 {
 		r.fail()
 		return nil
 	}
@@ -47,10 +47,9 @@ func parseRecord(b Batch, body []byte) (rec Record, ok bool) {
 	if _, _, _, ok = plainRecord(body); !ok {
 		return rec, false
 	}
-	timestampDelta, n := varlong(body[1:])
-	body = body[1+n:]
-	offsetDelta, n := varint(body)
-	r := reader{b: body[n:]}
+	timestampDelta, i := varlong(body, 1)
+	offsetDelta, i := varint(body, i)
+	r := reader{b: body[i:]}
 	rec = Record{
 		Offset: b.BaseOffset() + int64(offsetDelta), OffsetDelta: offsetDelta,
 		TimestampDelta: timestampDelta, TimestampMs: b.BaseTimestamp() + timestampDelta,
@@ -59,8 +58,8 @@ func parseRecord(b Batch, body []byte) (rec Record, ok bool) {
 	if b.TimestampType() == LogAppendTime {
 		rec.TimestampMs = b.MaxTimestamp()
 	}
-	rec.HeaderCount, n = varint(r.b)
-	rec.headers = r.b[n:]
+	rec.HeaderCount, i = varint(r.b, 0)
+	rec.headers = r.b[i:]
 	return rec, true
 }
 
@@ -132,12 +131,12 @@ func (r *Records) Close() {
 // body returns the bytes of the next record behind its length.
 func (r *Records) body() ([]byte, bool) {
 	if r.batch.Codec() == CodecNone {
-		length, n := varint(r.plain)
-		if n == 0 || length < 0 || int(length) > len(r.plain)-n {
+		length, start := varint(r.plain, 0)
+		if start < 0 || length < 0 || int(length) > len(r.plain)-start {
 			return nil, false
 		}
-		body := r.plain[n : n+int(length)]
-		r.plain = r.plain[n+int(length):]
+		body := r.plain[start : start+int(length)]
+		r.plain = r.plain[start+int(length):]
 		return body, true
 	}
 	length, ok := r.cursor.varint()

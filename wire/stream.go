@@ -47,7 +47,7 @@ func (c *cursor) skip(n int64) {
 	c.b = c.b[n:]
 }
 
-// uvarint reads the bytes of a varint of at most maxBytes bytes into buf, where the chunk's end may
+// varintBytes reads the bytes of a varint of at most maxBytes bytes into buf, where the chunk's end may
 // lie within it, and returns them.
 func (c *cursor) varintBytes(buf *[10]byte, maxBytes int) []byte {
 	for i := range maxBytes {
@@ -61,10 +61,10 @@ func (c *cursor) varintBytes(buf *[10]byte, maxBytes int) []byte {
 
 // varint reads a zigzag varint of 32 bits; ok is false if there is none, or no more bytes.
 func (c *cursor) varint() (v int32, ok bool) {
-	v, n := varint(c.b)
-	if n == 0 {
+	v, n := varint(c.b, 0)
+	if n < 0 {
 		var buf [10]byte
-		v, n = varint(c.varintBytes(&buf, 5))
+		v, n = varint(c.varintBytes(&buf, 5), 0)
 		return v, n > 0 && c.err == nil
 	}
 	c.b = c.b[n:]
@@ -73,10 +73,10 @@ func (c *cursor) varint() (v int32, ok bool) {
 
 // varlong reads a zigzag varint of 64 bits.
 func (c *cursor) varlong() (v int64, ok bool) {
-	v, n := varlong(c.b)
-	if n == 0 {
+	v, n := varlong(c.b, 0)
+	if n < 0 {
 		var buf [10]byte
-		v, n = varlong(c.varintBytes(&buf, 10))
+		v, n = varlong(c.varintBytes(&buf, 10), 0)
 		return v, n > 0 && c.err == nil
 	}
 	c.b = c.b[n:]
@@ -115,9 +115,9 @@ func (c *cursor) failure(otherwise string) (code int16, message string) {
 // streamRecord walks over one record.
 func (w *walk) streamRecord(c *cursor, i int32) bool {
 	// Fast path: most records lie whole within a chunk.
-	if length, n := varint(c.b); n > 0 && length >= 0 && int(length) <= len(c.b)-n {
-		end := n + int(length)
-		timestampDelta, offsetDelta, keyLength, ok := plainRecord(c.b[n:end])
+	if length, start := varint(c.b, 0); start > 0 && length >= 0 && int(length) <= len(c.b)-start {
+		end := start + int(length)
+		timestampDelta, offsetDelta, keyLength, ok := plainRecord(c.b[start:end])
 		if ok {
 			c.b = c.b[end:]
 			w.record(i, timestampDelta, offsetDelta, keyLength)

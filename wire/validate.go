@@ -1,5 +1,7 @@
 package wire
 
+import "encoding/binary"
+
 // Validator checks produced batches. It holds the working memory of one check at a time (windows
 // of the decompressors, the list of records at fault), so it is for one goroutine; keep one per
 // thread. Its zero value is ready.
@@ -17,7 +19,7 @@ type Validator struct {
 // The order of the checks is Kafka's. A valid batch is left as it came, bytes and all, unless said
 // otherwise here.
 func (v *Validator) Validate(records []byte, r *Rules) (BatchInfo, *Invalid) {
-	if code, msg := checkFraming(records, r); code != CodeNone {
+	if code, msg := checkFraming(records, len(records), r); code != CodeNone {
 		return BatchInfo{}, v.refuse(code, msg)
 	}
 	b := Batch(records)
@@ -41,30 +43,41 @@ func (v *Validator) Validate(records []byte, r *Rules) (BatchInfo, *Invalid) {
 		if len(w.errors) > 0 {
 			return BatchInfo{}, v.refuseRecords(&w)
 		}
-		maxTimestamp, consecutive = w.maxTimestamp, w.consecutive
+		maxTimestamp, consecutive = w.maxTimestamp, w.gaps == 0
 	} else if code, msg := checkHeaderTimes(b, r); code != CodeNone {
 		return BatchInfo{}, v.refuse(code, msg)
 	}
-	if b.Length() > int(r.SegmentBytesMax) {
+	info := describe(b, r, consecutive)
+	if !info.Rewrite && b.Length() > int(r.SegmentBytesMax) {
 		return BatchInfo{}, v.refuse(CodeRecordListTooLarge, msgSegment)
 	}
 	fixTimestamp(b, r, maxTimestamp)
-	return describe(b, r, consecutive), nil
+	info.MaxTimestamp = b.MaxTimestamp()
+	return info, nil
+}
+
+// CheckRewritten checks the size of a batch from Recompress, which may have grown beyond
+// max.message.bytes or segment.bytes.
+func (v *Validator) CheckRewritten(b Batch, r *Rules) *Invalid {
+	switch {
+	case b.Length() > int(r.MessageBytesMax):
+		return v.refuse(CodeMessageTooLarge, msgTooLarge)
+	case b.Length() > int(r.SegmentBytesMax):
+		return v.refuse(CodeRecordListTooLarge, msgSegment)
+	default:
+		return nil
+	}
 }
 
 // CheckHeader applies all checks that need no more than a batch's header, before the rest of the
-// batch has arrived. The header has at least BatchHeaderSize bytes and is not written to; size is
-// the number of bytes that the partition's records have in the request. What passes can still fail
-// Validate.
+// batch has arrived. The header has BatchHeaderSize bytes, or all there are if those are fewer, and
+// is not written to; size is the number of bytes that the partition's records have in the request.
+// What passes can still fail Validate.
 func (v *Validator) CheckHeader(header []byte, size int, r *Rules) *Invalid {
-	if _, err := frameBatch(header); err != nil || Batch(header).Length() != size {
-		// Not exactly one batch of format 2: Validate, with all bytes at hand, knows how to say it.
-		return v.refuse(CodeInvalidRecord, msgSeveralBatches)
-	}
-	b := Batch(header[:BatchHeaderSize])
-	if code, msg := checkZstd(b, r); code != CodeNone {
+	if code, msg := checkFraming(header, size, r); code != CodeNone {
 		return v.refuse(code, msg)
 	}
+	b := Batch(header)
 	if code, msg := checkHeader(b, r); code != CodeNone {
 		return v.refuse(code, msg)
 	}
@@ -76,7 +89,8 @@ func (v *Validator) CheckHeader(header []byte, size int, r *Rules) *Invalid {
 			return v.refuse(code, msg)
 		}
 	}
-	if size > int(r.SegmentBytesMax) {
+	rewrite := r.Target != CodecProducer && r.Target != b.Codec()
+	if !rewrite && size > int(r.SegmentBytesMax) {
 		return v.refuse(CodeRecordListTooLarge, msgSegment)
 	}
 	return nil
@@ -96,36 +110,42 @@ func (v *Validator) refuseRecords(w *walk) *Invalid {
 	return &v.invalid
 }
 
-// checkFraming wants exactly one batch of format 2 (ProduceRequest.validateRecords).
-func checkFraming(records []byte, r *Rules) (code int16, message string) {
-	if len(records) < BatchPrefixSize {
+// checkFraming wants exactly one batch of format 2 (ProduceRequest.validateRecords). It looks at the
+// header alone; size is that of all records.
+func checkFraming(header []byte, size int, r *Rules) (code int16, message string) {
+	if len(header) < BatchPrefixSize {
 		return CodeInvalidRecord, msgNoBatch
 	}
-	length := int32(beUint32(records[posLength:]))
+	length := int32(binary.BigEndian.Uint32(header[posLength:]))
 	if length < legacyRecordMin {
 		return CodeCorruptMessage, msgSize
 	}
-	if len(records) <= posMagic {
+	if len(header) <= posMagic {
 		return CodeInvalidRecord, msgNoBatch
 	}
-	magic := int8(records[posMagic])
+	magic := int8(header[posMagic])
 	if magic < 0 || magic > MagicV2 {
 		return CodeCorruptMessage, msgMagicUnknown
 	}
-	size := BatchPrefixSize + int(length)
+	batchSize := BatchPrefixSize + int(length)
 	switch {
-	case len(records) < size:
+	case size < batchSize:
 		return CodeInvalidRecord, msgNoBatch
 	case magic != MagicV2:
 		return CodeInvalidRecord, msgMagic
-	case size < BatchHeaderSize:
+	case batchSize < BatchHeaderSize || len(header) < BatchHeaderSize:
 		// Kafka comes to this later, with the checksum; but no header field can be read before.
 		return CodeCorruptMessage, msgSize
 	}
-	if code, message = checkZstd(Batch(records), r); code != CodeNone {
+	if code, message = checkZstd(Batch(header), r); code != CodeNone {
 		return code, message
 	}
-	return checkNoMore(records[size:])
+	if size > batchSize {
+		// A second batch. Bytes that are too few for one are refused, too, where Kafka would trim
+		// them: a client whose framing is off is better told than obeyed.
+		return CodeInvalidRecord, msgSeveralBatches
+	}
+	return CodeNone, ""
 }
 
 func checkZstd(b Batch, r *Rules) (code int16, message string) {
@@ -133,16 +153,6 @@ func checkZstd(b Batch, r *Rules) (code int16, message string) {
 		return CodeUnsupportedCompressionType, msgZstd
 	}
 	return CodeNone, ""
-}
-
-// checkNoMore looks at what follows the first batch. A second batch is refused for what it is;
-// bytes that are too few for one are refused, too, where Kafka would trim them: a client whose
-// framing is off is better told than obeyed.
-func checkNoMore(rest []byte) (code int16, message string) {
-	if len(rest) == 0 {
-		return CodeNone, ""
-	}
-	return CodeInvalidRecord, msgSeveralBatches
 }
 
 // checkHeader applies what UnifiedLog.analyzeAndValidateRecords checks before the checksum.

@@ -337,6 +337,33 @@ func TestValidateRewrite(t *testing.T) {
 	}
 }
 
+// TestCheckRewritten proves that a rewritten batch is measured again, and the source, which no segment
+// will hold, is not measured against segment.bytes.
+func TestCheckRewritten(t *testing.T) {
+	t.Parallel()
+	b := buildBatch(t, CodecNone, 3, 50)
+	r := DefaultRules(testNow)
+	r.Target, r.SegmentBytesMax = CodecZstd, int32(len(b)-1)
+	if info, got := validate(b, &r); got.Code != CodeNone || !info.Rewrite {
+		t.Errorf("the source: %+v %+v", info, got)
+	}
+	var v Validator
+	f := func(message, segment int, want int16) {
+		t.Helper()
+		r.MessageBytesMax, r.SegmentBytesMax = int32(message), int32(segment)
+		got := CodeNone
+		if invalid := v.CheckRewritten(b, &r); invalid != nil {
+			got = invalid.Code
+		}
+		if got != want {
+			t.Errorf("%d, %d: %s", message, segment, CodeName(got))
+		}
+	}
+	f(len(b), len(b), CodeNone)
+	f(len(b)-1, len(b)-1, CodeMessageTooLarge)
+	f(len(b), len(b)-1, CodeRecordListTooLarge)
+}
+
 // gappyBatch returns a batch whose records have the offset deltas 0, 0 and 0.
 func gappyBatch(t testing.TB, codec Codec) Batch {
 	t.Helper()
@@ -376,6 +403,8 @@ func TestCheckHeader(t *testing.T) {
 	}
 	f("", func(Batch, *Rules) {})
 	f(msgSeveralBatches, func(b Batch, _ *Rules) { b[posLength+3]-- })
+	f(msgNoBatch, func(b Batch, _ *Rules) { b[posLength+3]++ })
+	f(msgMagic, func(b Batch, _ *Rules) { b[posMagic] = 1 })
 	f(msgBaseOffset, func(b Batch, _ *Rules) { b[0] = 1 })
 	f(msgZstd, func(_ Batch, r *Rules) { r.ProduceVersion = 3 })
 	f(msgTooLarge, func(_ Batch, r *Rules) { r.MessageBytesMax = 60 })
@@ -388,7 +417,7 @@ func TestCheckHeader(t *testing.T) {
 }
 
 func TestValidateAllocatesNothing(t *testing.T) {
-	for _, codec := range []Codec{CodecNone, CodecSnappy, CodecLZ4} {
+	for _, codec := range allCodecs {
 		b := buildBatch(t, codec, 20, 1000)
 		r := DefaultRules(testNow)
 		var v Validator

@@ -1,27 +1,55 @@
 package wire
 
-import "encoding/binary"
+import "math"
 
 // walk is the state of a walk over the records of one batch: what the records must keep to, and
 // what has been found of them.
 type walk struct {
-	baseTimestamp int64
 	rules         *Rules
+	count         int32
+	baseTimestamp int64
+	maxTimestamp  int64
+	// earliest and latest bound the times that are right beyond doubt; judge decides on the others.
+	earliest, latest int64
+	// keyMin is the least length of a key: 0 where null will not do.
+	keyMin int32
+	// gaps is 0 as long as the offset deltas were 0, 1, 2 and so on.
+	gaps int32
 	// claimed says that the batch claims LogAppendTime, which is not for producers to give.
 	claimed      bool
-	count        int32
-	maxTimestamp int64
-	// consecutive says that offset deltas so far were 0, 1, 2 and so on.
-	consecutive  bool
 	badTimestamp bool
 	errors       []RecordError
 }
 
 func newWalk(b Batch, r *Rules, errors []RecordError) walk {
-	return walk{
-		baseTimestamp: b.BaseTimestamp(), rules: r, claimed: b.TimestampType() == LogAppendTime,
-		count: b.Count(), maxTimestamp: NoTimestamp, consecutive: true, errors: errors,
+	w := walk{
+		rules: r, count: b.Count(), baseTimestamp: b.BaseTimestamp(), maxTimestamp: NoTimestamp,
+		keyMin: math.MinInt32, claimed: b.TimestampType() == LogAppendTime, errors: errors,
 	}
+	if r.Compacted {
+		w.keyMin = 0
+	}
+	w.earliest, w.latest = timeBounds(r)
+	if w.claimed {
+		w.earliest, w.latest = math.MaxInt64, math.MinInt64 // Every record is to be judged.
+	}
+	return w
+}
+
+// timeBounds returns bounds within which outOfRange is false, in arithmetic that does not wrap.
+func timeBounds(r *Rules) (earliest, latest int64) {
+	if r.Timestamps == LogAppendTime {
+		return math.MinInt64, math.MaxInt64
+	}
+	now := r.NowMs
+	if now < 0 || r.BeforeMaxMs < 0 || r.AfterMaxMs < 0 {
+		return math.MaxInt64, math.MinInt64
+	}
+	latest = math.MaxInt64
+	if r.AfterMaxMs < math.MaxInt64-now {
+		latest = now + r.AfterMaxMs
+	}
+	return now - r.BeforeMaxMs, latest
 }
 
 // walk walks over all records of a batch, through decompression where there is any.
@@ -40,110 +68,84 @@ func (v *Validator) walk(w *walk, b Batch, r *Rules) (code int16, message string
 
 // plain walks over an uncompressed records section.
 func (w *walk) plain(b []byte) (code int16, message string) {
-	for i := range w.count {
-		length, n := varint(b)
-		if n == 0 || length < 0 || int(length) > len(b)-n {
+	i := 0
+	for k := range w.count {
+		length, start := varint(b, i)
+		if start < 0 || length < 0 || int(length) > len(b)-start {
 			return CodeInvalidRecord, msgRecordsShort
 		}
-		end := n + int(length)
-		timestampDelta, offsetDelta, keyLength, ok := plainRecord(b[n:end])
+		i = start + int(length)
+		timestampDelta, offsetDelta, keyLength, ok := plainRecord(b[start:i])
 		if !ok {
 			return CodeInvalidRecord, msgRecordFraming
 		}
-		w.record(i, timestampDelta, offsetDelta, keyLength)
-		b = b[end:]
+		w.record(k, timestampDelta, offsetDelta, keyLength)
 	}
-	if len(b) > 0 {
+	if i < len(b) {
 		return CodeInvalidRecord, msgRecordsLong
 	}
 	return CodeNone, ""
 }
 
 // plainRecord checks that the fields of a record fill its body exactly, and returns what the rules
-// are about.
+// are about. A length of less than zero stands for null.
 func plainRecord(b []byte) (timestampDelta int64, offsetDelta, keyLength int32, ok bool) {
-	if len(b) < 6 { // Attributes and five varints of a byte each: the smallest record.
-		return 0, 0, 0, false
-	}
-	i := 1
-	timestampDelta, n := varlong(b[i:])
-	if n == 0 {
-		return 0, 0, 0, false
-	}
-	i += n
-	offsetDelta, n = varint(b[i:])
-	if n == 0 {
-		return 0, 0, 0, false
-	}
-	i += n
-	keyLength, n = varint(b[i:])
-	if i += n + int(max(keyLength, 0)); n == 0 || i > len(b) {
-		return 0, 0, 0, false
-	}
-	valueLength, n := varint(b[i:])
-	if i += n + int(max(valueLength, 0)); n == 0 || i > len(b) {
-		return 0, 0, 0, false
-	}
-	headers, n := varint(b[i:])
-	if i += n; n == 0 || headers < 0 {
-		return 0, 0, 0, false
-	}
-	if headers > 0 {
-		i += plainHeaders(b[i:], headers)
+	timestampDelta, i := varlong(b, 1) // Behind the attributes, of which a record has none.
+	offsetDelta, i = varint(b, i)
+	keyLength, i = varint(b, i)
+	valueLength, i := varint(b, i+int(max(keyLength, 0)))
+	headers, i := varint(b, i+int(max(valueLength, 0)))
+	if headers != 0 {
+		i = plainHeaders(b, i, headers)
 	}
 	return timestampDelta, offsetDelta, keyLength, i == len(b)
 }
 
-// plainHeaders returns the size of a record's headers, or what makes the record's sum come out
-// wrong if they do not parse.
-func plainHeaders(b []byte, headers int32) int {
-	const wrong = -1 << 31
-	if int(headers) > len(b)/2 {
-		return wrong
+// plainHeaders returns the index behind a record's headers, or a negative one if they do not parse.
+func plainHeaders(b []byte, i int, headers int32) int {
+	if headers < 0 || int(headers) > (len(b)-i)/2 {
+		return noVarint
 	}
-	i := 0
-	for ; headers > 0; headers-- {
-		length, n := varint(b[i:])
-		if i += n + int(length); n == 0 || length < 0 || i > len(b) {
-			return wrong
+	for ; headers > 0 && i >= 0; headers-- {
+		keyLength, next := varint(b, i)
+		if keyLength < 0 {
+			return noVarint
 		}
-		length, n = varint(b[i:])
-		if i += n + int(max(length, 0)); n == 0 || i > len(b) {
-			return wrong
-		}
+		valueLength, next := varint(b, next+int(keyLength))
+		i = next + int(max(valueLength, 0))
 	}
 	return i
 }
 
-// record applies the rules that concern one record, in Kafka's order: key, then timestamp. Kafka
-// lets a claim of LogAppendTime pass on a CreateTime topic if the claimed time is in range, and
-// then drops it, upon which the records show times that nobody has checked; it is refused here.
-func (w *walk) record(i int32, timestampDelta int64, offsetDelta, keyLength int32) {
+// record takes note of one record. Nearly all are within the bounds.
+func (w *walk) record(k int32, timestampDelta int64, offsetDelta, keyLength int32) {
 	timestamp := w.baseTimestamp + timestampDelta
-	if timestamp > w.maxTimestamp {
-		w.maxTimestamp = timestamp
+	w.maxTimestamp = max(w.maxTimestamp, timestamp)
+	w.gaps |= offsetDelta ^ k
+	if timestamp < w.earliest || timestamp > w.latest || keyLength < w.keyMin {
+		w.judge(k, timestamp, keyLength)
 	}
-	if offsetDelta != i {
-		w.consecutive = false
-	}
+}
+
+// judge applies the rules to a record that is not within all bounds, in Kafka's order: key, then
+// timestamp. Kafka lets a claim of LogAppendTime pass on a CreateTime topic if the claimed time is in
+// range, and then drops it, upon which the records show times that nobody has checked; it is refused
+// here.
+func (w *walk) judge(k int32, timestamp int64, keyLength int32) {
 	switch {
-	case w.rules.Compacted && keyLength < 0:
-		w.fault(i, msgRecordKey)
+	case keyLength < w.keyMin:
+		w.fault(k, msgRecordKey)
 	case w.claimed:
 		w.badTimestamp = true
-		w.fault(i, msgRecordTimeType)
-	case w.rules.Timestamps == CreateTime && timestamp != NoTimestamp:
-		if outOfRange(timestamp, w.rules) {
-			w.badTimestamp = true
-			w.fault(i, msgRecordTimestamp)
-		}
+		w.fault(k, msgRecordTimeType)
+	case w.rules.Timestamps == CreateTime && timestamp != NoTimestamp && outOfRange(timestamp, w.rules):
+		w.badTimestamp = true
+		w.fault(k, msgRecordTimestamp)
 	}
 }
 
-func (w *walk) fault(i int32, message string) {
+func (w *walk) fault(k int32, message string) {
 	if len(w.errors) < RecordErrorsMax {
-		w.errors = append(w.errors, RecordError{Index: i, Message: message})
+		w.errors = append(w.errors, RecordError{Index: k, Message: message})
 	}
 }
-
-func beUint32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
