@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // Receiving.
@@ -17,6 +18,10 @@ const (
 	// pressedBytesMax is what a connection outside a frame receives at once while the memory budget
 	// is used up. Small requests go on being served; what they leave behind is bounded by it.
 	pressedBytesMax = 4 << 10
+	// passCheck is how often the holder of the memory pass is looked at, and passBytesMin what it must
+	// have received in between to go on.
+	passCheck    = 5 * time.Second
+	passBytesMin = 64 << 10
 	// lengthBytesFirst is the chunk size for a frame whose length has not arrived whole.
 	lengthBytesFirst = 64
 )
@@ -92,9 +97,12 @@ var httpMethods = [][]byte{
 // (into is nil; report with received). If ok is false the connection has been paused.
 func (r *Reactor) space(c *Conn) (into []byte, limit int, ok bool) {
 	in := &c.input
-	if in.stash != nil && !r.budget.admits(c) {
-		r.waitForMemory(c)
-		return nil, 0, false
+	if in.stash != nil && r.budget.spent() {
+		if !r.budget.admits(c) {
+			r.waitForMemory(c)
+			return nil, 0, false
+		}
+		r.watchPass()
 	}
 	frameBytes, _ := 0, false
 	if in.stash != nil {
@@ -383,4 +391,29 @@ func (r *Reactor) memoryBack() {
 	for c := r.firstWait; c != nil && r.budget.admits(c); c = r.firstWait {
 		r.stopWaiting(c)
 	}
+}
+
+// watchPass begins to watch the holder of the pass if that is a connection of this reactor.
+func (r *Reactor) watchPass() {
+	if c := r.budget.pass.Load(); c != nil && c.reactor == r && !r.passTimer.Running() {
+		r.passChunk, r.passTail = c.input.stash, c.input.tail
+		r.Start(&r.passTimer, passCheck)
+	}
+}
+
+// checkPass closes the holder of the pass if it is inside a frame, has hardly got on since the last
+// check, and others wait: whoever holds the memory back must not do so by sending slowly.
+func (r *Reactor) checkPass() {
+	c := r.budget.pass.Load()
+	if c == nil || c.reactor != r {
+		return
+	}
+	in := &c.input
+	grown := in.tail - r.passTail
+	if in.stash != nil && in.stash == r.passChunk && grown >= 0 && grown < passBytesMin &&
+		r.budget.waiting.Load() > 0 {
+		r.lose(c, ErrMemory)
+		return
+	}
+	r.watchPass()
 }

@@ -222,7 +222,7 @@ func (c *Conn) checkIdle() {
 	r := c.reactor
 	idle := time.Duration(r.nowNs - c.movedNs)
 	switch {
-	case c.inProcess || c.muted || c.output.warming:
+	case c.inProcess || c.muted || c.output.warming || c.input.waiting:
 		r.Start(&c.idle, r.config.IdleMax)
 	case idle >= r.config.IdleMax:
 		r.lose(c, ErrIdle)

@@ -119,10 +119,10 @@ var (
 	ErrFrameSize = errors.New("invalid frame length")
 	// ErrIdle: nothing moved for Config.IdleMax.
 	ErrIdle = errors.New("idle for too long")
+	// ErrMemory: the memory budget was used up and the peer hardly sent the frame it had begun.
+	ErrMemory = errors.New("frame sent too slowly while memory is short")
 	// ErrDrained: the server shut down.
 	ErrDrained = errors.New("server shut down")
 	// ErrTruncated: a region's file ended before the region did.
 	ErrTruncated = errors.New("file ended inside a region")
-	// ErrReactorClosed: a connection was handed to a reactor that had ended.
-	ErrReactorClosed = errors.New("reactor ended")
 )

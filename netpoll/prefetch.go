@@ -44,10 +44,15 @@ func (p *prefetchers) submit(j *prefetchJob) {
 
 func (p *prefetchers) work() {
 	for j := p.take(); j != nil; j = p.take() {
-		c := j.conn
-		j.warmBytes, c.output.warmErr = c.output.first.prefetch()
-		c.reactor.Post(&c.output.warmed)
+		j.run()
 	}
+}
+
+// run reads the regions that come next and tells the reactor, which leaves the chain alone meanwhile.
+func (j *prefetchJob) run() {
+	o := &j.conn.output
+	j.warmBytes, o.warmErr = o.first.prefetch()
+	j.conn.reactor.Post(&o.warmed)
 }
 
 // take waits for a job and returns nil once there are none left and no more will come.

@@ -44,7 +44,11 @@ type Reactor struct {
 	doomed    []*Conn // to be buried before the turn ends
 	// firstWait and lastWait list connections that wait for memory.
 	firstWait, lastWait *Conn
-	draining, forced    bool
+	// passTimer looks at the holder of the memory pass; passChunk and passTail are what it had.
+	passTimer        Timer
+	passChunk        *chunk
+	passTail         int
+	draining, forced bool
 
 	blamed    Cause // by Blame, or 0
 	turnNs    int64 // when the turn began
@@ -67,6 +71,7 @@ func newReactor(index int, s *Server, clock func() int64) *Reactor {
 	}
 	r.wheel.init(r.nowNs)
 	r.memTask.Run = r.memoryBack
+	r.passTimer.Fire = r.checkPass
 	r.drainTask.Run = r.drain
 	r.forceTask.Run = r.force
 	return r
