@@ -1,0 +1,128 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// pingTimeout bounds the search for a broker that answers. It is short because a person waits.
+const pingTimeout = 6 * time.Second
+
+// UnreachableError says that no broker answers at the bootstrap addresses, in one sentence.
+type UnreachableError struct {
+	Bootstrap []string
+	Reason    string
+}
+
+// Error returns the sentence.
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("cannot reach a broker at %s: %s", strings.Join(e.Bootstrap, ","), e.Reason)
+}
+
+// Dial makes a client with the settings and further options, and makes sure that a broker answers.
+// The caller closes the client. The error is an UnreachableError, or says what is wrong with an
+// option.
+func (s *Settings) Dial(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error) {
+	cl, err := kgo.NewClient(append(s.options(), more...)...)
+	if err != nil {
+		return nil, err
+	}
+	ping, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if err := cl.Ping(ping); err != nil {
+		cl.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, &UnreachableError{s.Bootstrap, reason(err)}
+	}
+	return cl, nil
+}
+
+// reason words why a connection failed.
+func reason(err error) string {
+	var dns *net.DNSError
+	var firstEOF *kgo.ErrFirstReadEOF
+	switch {
+	case errors.As(err, &dns):
+		return fmt.Sprintf("host %s is not known", dns.Name)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused; is it running?"
+	case errors.As(err, &firstEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return "the connection was closed at once; is it a Kafka listener without TLS and SASL?"
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return fmt.Sprintf("no answer within %d s", pingTimeout/time.Second)
+	}
+	return err.Error()
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+// Explain words an error of a call to a reached cluster. A broker's own message says more than the
+// name of its code, so callers put that first where there is one. Errors that callers have already
+// worded stay as they are.
+func Explain(err error, message string) error {
+	if err == nil {
+		return nil
+	}
+	if code, ok := err.(*kerr.Error); ok {
+		if message == "" {
+			message = strings.TrimSuffix(code.Description, ".")
+		}
+		return fmt.Errorf("%s (%s)", strings.TrimSuffix(message, "."), code.Message)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the broker did not answer in time")
+	}
+	return err
+}
+
+// Message returns the text behind a pointer from a response, or nothing.
+func Message(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+// Watch is a hook for Dial's options that notices when all connections to the cluster are gone.
+// A consumer or producer would otherwise retry for ever without a word.
+type Watch struct {
+	// Lost is called once per outage with its cause; Back when a connection stands again.
+	// Both may be called from any goroutine and must not block.
+	Lost func(error)
+	Back func()
+
+	mu   sync.Mutex // Guards lost.
+	lost bool
+}
+
+// OnBrokerConnect implements kgo.HookBrokerConnect.
+func (w *Watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	w.mu.Lock()
+	changed := w.lost != (err != nil)
+	w.lost = err != nil
+	w.mu.Unlock()
+	switch {
+	case changed && err != nil:
+		w.Lost(err)
+	case changed:
+		w.Back()
+	}
+}
