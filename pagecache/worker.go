@@ -23,12 +23,22 @@ type Worker struct {
 	running    bool
 	closed     bool
 	idle       *sync.Cond
+	// manual is set once: Post starts no goroutine, Wait runs the tasks.
+	manual bool
 }
 
 // NewWorker returns a worker with nothing to do.
 func NewWorker() *Worker {
 	w := &Worker{}
 	w.idle = sync.NewCond(&w.mu)
+	return w
+}
+
+// NewManualWorker returns a worker without a goroutine: tasks run inside Wait and Close, on the
+// caller's goroutine. Deterministic tests use it to decide when background work happens.
+func NewManualWorker() *Worker {
+	w := NewWorker()
+	w.manual = true
 	return w
 }
 
@@ -49,15 +59,18 @@ func (w *Worker) Post(t *Task) bool {
 		w.tail.next = t
 	}
 	w.tail = t
-	if !w.running {
+	if !w.running && !w.manual {
 		w.running = true
 		go w.loop()
 	}
 	return true
 }
 
-// Wait returns when every task posted so far has run.
+// Wait returns when every task posted so far has run. It must not be called by a task.
 func (w *Worker) Wait() {
+	if w.manual {
+		w.loop()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for w.running {

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"sluice/pagecache"
+	"sluice/wire"
 )
 
 // Config is what a topic's configuration says about one log. Names follow Kafka's topic configs;
@@ -112,13 +113,13 @@ type Append struct {
 	// Batch is exactly one v2 record batch that passed every check of wire (framing, CRC-32C,
 	// records). Base offset and partition leader epoch, both outside the CRC, are stamped into it
 	// unless Origin is FromReplica; the bytes are written as they are otherwise.
-	Batch []byte
+	Batch wire.Batch
 	// LeaderEpoch is the epoch that the sender believes in. It must equal the log's, else the
 	// append is refused with FENCED_LEADER_EPOCH (older) or UNKNOWN_LEADER_EPOCH (newer).
 	LeaderEpoch int32
 	Origin      Origin
 	// Done is called exactly once when Submit returned false, on the goroutine that carried the
-	// append out, without the append lock. It must not block.
+	// append out, without the append lock, possibly before Submit returned. It must not block.
 	Done func(*Append)
 	// Context is the caller's own.
 	Context any
@@ -173,6 +174,9 @@ type ReadRequest struct {
 	File     *pagecache.Shared
 	Position int64
 	Bytes    int64
+	// Limited says that MaxBytes, not Bound, ended the region: Bytes may be a little below MaxBytes
+	// because regions end at batch boundaries, and a long poll should not wait for the rest.
+	Limited bool
 }
 
 // TimestampOffset is a record found by time.

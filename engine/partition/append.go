@@ -1,0 +1,256 @@
+package partition
+
+import (
+	"errors"
+	"math"
+	"syscall"
+
+	"sluice/wire"
+)
+
+// behindStep is how many bytes of a segment become dirty before write-back of them is started, so
+// that the kernel never has a segment's worth to write at once.
+const behindStep = 8 << 20
+
+// append carries out one append under the append lock: check, roll, stamp, write, account. The
+// outcome is in a; the log has changed only if a.Code is CodeNone and it is no duplicate.
+func (l *Log) append(a *Append) {
+	b := a.Batch
+	a.LogStartOffset = l.start.Load()
+	if code := l.admit(a, b); code != wire.CodeNone {
+		a.refuse(code)
+		return
+	}
+	if b.HasProducerID() && a.Origin != FromReplica {
+		dup, isDup, code := l.producers.check(b, a.Origin)
+		if isDup {
+			a.repeat(dup, b)
+			return
+		}
+		if code != wire.CodeNone {
+			a.refuse(code)
+			return
+		}
+	}
+	nowMs := l.dir.nowMs()
+	seg, err := l.room(b, a, nowMs)
+	if err == nil {
+		l.stamp(a, b)
+		err = l.write(seg, b)
+	}
+	if err != nil {
+		a.refuse(wire.CodeKafkaStorageError)
+		return
+	}
+	l.account(seg, b, nowMs)
+	a.Code, a.Duplicate = wire.CodeNone, false
+	a.BaseOffset, a.LastOffset, a.LogAppendTimeMs = b.BaseOffset(), b.LastOffset(), -1
+	if b.TimestampType() == wire.LogAppendTime {
+		a.LogAppendTimeMs = b.MaxTimestamp()
+	}
+}
+
+// repeat answers an append that was carried out before with its first outcome.
+func (a *Append) repeat(dup sentBatch, b wire.Batch) {
+	a.Code, a.Duplicate = wire.CodeNone, true
+	a.LastOffset = dup.lastOffset
+	a.BaseOffset = dup.lastOffset - int64(dup.delta)
+	a.LogAppendTimeMs = -1
+	if b.TimestampType() == wire.LogAppendTime {
+		a.LogAppendTimeMs = dup.timestampMs
+	}
+}
+
+// admit checks what does not depend on the producer.
+func (l *Log) admit(a *Append, b wire.Batch) int16 {
+	if code := l.storageCode(); code != wire.CodeNone {
+		return code
+	}
+	if l.fenced.Load() {
+		return wire.CodeKafkaStorageError
+	}
+	if l.tornTail && l.cutTail() != nil {
+		return wire.CodeKafkaStorageError
+	}
+	if len(b) < wire.BatchHeaderSize || len(b) != b.Length() || b.LastOffsetDelta() < 0 {
+		return wire.CodeCorruptMessage
+	}
+	switch epoch := l.epoch.Load(); {
+	case a.LeaderEpoch < epoch:
+		return wire.CodeFencedLeaderEpoch
+	case a.LeaderEpoch > epoch:
+		return wire.CodeUnknownLeaderEpoch
+	}
+	if int64(len(b)) > min(l.config.Load().SegmentBytes, math.MaxInt32) {
+		return wire.CodeRecordListTooLarge
+	}
+	if a.Origin == FromReplica {
+		return l.admitReplica(a, b)
+	}
+	if b.IsControl() && a.Origin != FromCoordinator {
+		return wire.CodeInvalidRecord
+	}
+	return wire.CodeNone
+}
+
+// admitReplica checks a leader's batch: it continues the log, gaps allowed, and is of no later
+// epoch than the fetch that brought it (KAFKA-18723) and of no earlier one than its predecessor.
+func (l *Log) admitReplica(a *Append, b wire.Batch) int16 {
+	switch {
+	case b.BaseOffset() < l.leo.Load():
+		return wire.CodeOffsetOutOfRange
+	case b.LeaderEpoch() > a.LeaderEpoch:
+		return wire.CodeUnknownLeaderEpoch
+	case b.LeaderEpoch() < l.lastEpoch:
+		return wire.CodeFencedLeaderEpoch
+	case b.LastOffset() < b.BaseOffset():
+		return wire.CodeCorruptMessage
+	}
+	return wire.CodeNone
+}
+
+// stamp writes base offset and leader epoch into the lent bytes; the CRC covers neither.
+func (l *Log) stamp(a *Append, b wire.Batch) {
+	if a.Origin == FromReplica {
+		return
+	}
+	b.SetBaseOffset(l.leo.Load())
+	b.SetLeaderEpoch(a.LeaderEpoch)
+}
+
+// room returns the segment that the batch goes to, after rolling if it must.
+func (l *Log) room(b wire.Batch, a *Append, nowMs int64) (*segment, error) {
+	seg := l.active()
+	base := l.leo.Load()
+	if a.Origin == FromReplica {
+		base = b.BaseOffset()
+	}
+	if !l.mustRoll(seg, b, base+int64(b.LastOffsetDelta()), nowMs) {
+		return seg, nil
+	}
+	if seg.size.Load() > 0 {
+		base = l.leo.Load()
+	}
+	return l.rollLocked(base, nowMs)
+}
+
+// mustRoll says whether a batch that ends with offset last needs a new segment: by size, by age of
+// the first record (wall clock where it has none), because an index is full, or because a relative
+// offset would not fit its 32 bits (class LogSegment, shouldRoll).
+func (l *Log) mustRoll(seg *segment, b wire.Batch, last, nowMs int64) bool {
+	size := seg.size.Load()
+	if size == 0 {
+		return last-seg.base > math.MaxInt32
+	}
+	c := l.config.Load()
+	if size+int64(len(b)) > min(c.SegmentBytes, math.MaxInt32) || last-seg.base > math.MaxInt32 {
+		return true
+	}
+	age := nowMs - seg.createdMs
+	if seg.firstMs >= 0 && b.MaxTimestamp() >= 0 {
+		age = b.MaxTimestamp() - seg.firstMs
+	}
+	if age > c.SegmentMs-seg.jitterMs {
+		return true
+	}
+	lists := seg.memory.Load()
+	return (lists.index.count.Load()+1)*indexEntryBytes > c.SegmentIndexBytes ||
+		(lists.times.count.Load()+1)*timeEntryBytes > c.SegmentIndexBytes
+}
+
+// write puts the batch behind the last one. After a failure nothing of it will ever be read: what
+// it left is cut off now, or, where that fails too, the dir is given up.
+func (l *Log) write(seg *segment, b wire.Batch) error {
+	began := l.dir.gate.Start()
+	_, err := seg.log.File().WriteAt(b, seg.size.Load())
+	l.dir.gate.Observe(began)
+	if err == nil {
+		return nil
+	}
+	l.tornTail = true
+	cutErr := l.cutTail()
+	if cutErr == nil && errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	l.dir.fail(errors.Join(err, cutErr))
+	return err
+}
+
+// cutTail removes what a failed append left past the end, durably: a power cut right behind the
+// refusal must not bring it back. It needs the append lock.
+func (l *Log) cutTail() error {
+	if l.dir.mutants.skipCutTail {
+		l.tornTail = false
+		return nil
+	}
+	seg := l.active()
+	if err := seg.log.File().Truncate(seg.size.Load()); err != nil {
+		return err
+	}
+	if err := seg.log.File().Sync(); err != nil {
+		return err
+	}
+	l.tornTail = false
+	return nil
+}
+
+// account makes a written batch part of the log: segment and index entries, producer and epoch
+// state, and last of all the end offset that readers go by.
+func (l *Log) account(seg *segment, b wire.Batch, nowMs int64) {
+	from := boundary{offset: seg.next.Load(), position: seg.size.Load()}
+	to := boundary{offset: b.NextOffset(), position: from.position + int64(len(b))}
+	l.take(seg, b)
+	seg.note(b, from.position, l.config.Load().IndexIntervalBytes)
+	seg.remember(from, to)
+	l.leo.Store(to.offset)
+	l.unflushed += int64(b.LastOffsetDelta()) + 1
+	if l.dirtySinceMs == 0 {
+		l.dirtySinceMs = nowMs
+	}
+	l.dir.addUnchecked(int64(len(b)))
+	l.background(seg, nowMs)
+}
+
+// take brings epochs, producers and transactions up to a batch whose offsets are final.
+func (l *Log) take(seg *segment, b wire.Batch) {
+	if epoch := b.LeaderEpoch(); epoch > l.lastEpoch {
+		l.lastEpoch = epoch
+		l.epochs.assign(epoch, b.BaseOffset())
+	}
+	ended, isEnd := l.producers.apply(b)
+	if isEnd {
+		l.endTxn(seg, ended)
+	}
+	if isEnd || b.IsTransactional() {
+		l.txns.setOpen(l.producers.firstOpen())
+	}
+}
+
+// remember adds the batch that begins at the boundary from and ends at to, to the segment's ring,
+// which the first append makes.
+func (s *segment) remember(from, to boundary) {
+	r := s.recent.Load()
+	if r == nil {
+		r = &ring{}
+		r.push(from)
+		r.push(to)
+		s.recent.Store(r)
+		return
+	}
+	r.push(to)
+}
+
+// background asks the worker for space ahead and for write-back behind the tail.
+func (l *Log) background(seg *segment, nowMs int64) {
+	size := seg.size.Load()
+	if l.reserve.n == 0 {
+		limit := min(l.config.Load().SegmentBytes, math.MaxInt32)
+		if position, n := seg.ahead.Want(size, limit, nowMs); n > 0 {
+			l.reserve = reserveRequest{segment: seg, position: position, n: n}
+			l.dir.worker.Post(&l.chores)
+		}
+	}
+	if size-seg.behind >= behindStep {
+		l.dir.worker.Post(&l.chores)
+	}
+}

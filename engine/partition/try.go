@@ -1,0 +1,28 @@
+package partition
+
+// TrySubmit carries the append out if that needs no waiting: nothing is queued before it, the dir's
+// gate is open and the append lock is free. Otherwise it reports false and nothing has happened; the
+// caller then moves the batch to memory that outlives its turn, and calls Submit.
+func (l *Log) TrySubmit(a *Append) (done bool) {
+	if l.queue.count.Load() != 0 || !l.inline() || !l.mu.TryLock() {
+		return false
+	}
+	if l.queue.count.Load() != 0 {
+		l.unlock()
+		return false
+	}
+	before := l.leo.Load()
+	l.append(a)
+	l.publish(before)
+	l.unlock()
+	return true
+}
+
+// Locked runs f with the append lock held, in the way that Observer.Appended runs: f must be short
+// and must not call back into the log's Submit, Truncate, Flush or Close. It waits for the lock, so
+// it is not for reactors.
+func (l *Log) Locked(f func()) {
+	l.mu.Lock()
+	defer l.unlock()
+	f()
+}
