@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +88,11 @@ func discard(t testing.TB, nc *net.TCPConn, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = raw.Read(func(fd uintptr) bool {
+	discardRaw(t, raw, n)
+}
+
+func discardRaw(t testing.TB, raw syscall.RawConn, n int) {
+	err := raw.Read(func(fd uintptr) bool {
 		for n > 0 {
 			got, _, err := unix.RawSyscall6(unix.SYS_RECVFROM, fd, 0, uintptr(n),
 				unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)

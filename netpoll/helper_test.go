@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -218,24 +217,6 @@ func (s *file) wantReleased(t testing.TB) {
 	if n := s.refs.Load(); n != 0 {
 		t.Errorf("%d references to the file are left", n)
 	}
-}
-
-// once collects values that come from reactors.
-type collector[T any] struct {
-	mu     sync.Mutex
-	values []T
-}
-
-func (c *collector[T]) add(v T) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.values = append(c.values, v)
-}
-
-func (c *collector[T]) all() []T {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]T(nil), c.values...)
 }
 
 // eventually waits until a state that another goroutine brings about has come.

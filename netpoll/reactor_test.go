@@ -229,7 +229,7 @@ func newLate(t *testing.T, seed uint64) *late {
 // stays as it was, however late the requests end (Kafka's SocketServer).
 func TestOrderWithLateCompletion(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		l := newLate(t, seed)
 		f := newFake(t, Config{}, l, seed)
 		var want [][]byte
