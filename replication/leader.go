@@ -22,6 +22,8 @@ type ISRMember struct {
 
 // AlterPartition is a wanted change of the in-sync set, to be sent to the controller (KIP-497).
 type AlterPartition struct {
+	// Attempt tells answers apart; it is not sent. It grows with each request of one leadership.
+	Attempt        uint64
 	LeaderEpoch    int32
 	PartitionEpoch int32 // The committed epoch that the change builds on.
 	ISR            []ISRMember
@@ -116,6 +118,7 @@ type Leader struct {
 
 	// pending is the kind of change in flight; which replicas it concerns, their flags say.
 	pending pending
+	attempt uint64 // Of the latest request to the controller.
 }
 
 // NewLeader returns the state of a new leadership. It panics when Self is not among the replicas or

@@ -65,14 +65,15 @@ func (l *Leader) Tick(nowMs int64) Effects {
 
 // Committed tells what the controller committed: from an AlterPartition response or from the
 // metadata image, whichever comes first. A state that is not newer than the known one changes
-// nothing, except that the same partition epoch ends a pending change. The code is
+// nothing: in particular, an old answer that comes again does not end a change in flight, which may
+// yet be committed as the next partition epoch. The code is
 // FENCED_LEADER_EPOCH when the state is of a later leadership, or leaves this broker out: this
 // leadership is over, and the caller builds a new Leader or Follower.
 func (l *Leader) Committed(c Committed, nowMs int64) (Effects, int16) {
 	switch {
 	case c.LeaderEpoch > l.leaderEpoch:
 		return l.effects(false), ErrFencedLeaderEpoch
-	case c.LeaderEpoch < l.leaderEpoch || c.PartitionEpoch < l.partitionEpoch:
+	case c.LeaderEpoch < l.leaderEpoch || c.PartitionEpoch <= l.partitionEpoch:
 		return l.effects(false), ErrNone
 	case !slices.Contains(c.Replicas, l.self) || !slices.Contains(c.ISR, l.self):
 		return l.effects(false), ErrFencedLeaderEpoch
@@ -81,13 +82,14 @@ func (l *Leader) Committed(c Committed, nowMs int64) (Effects, int16) {
 	return l.effects(l.advance(nowMs)), ErrNone
 }
 
-// AlterFailed tells that the controller refused the change in flight, and returns Effects whose Alter
-// is the same change where trying again may help. INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED
-// take the change back. After FENCED_LEADER_EPOCH, INVALID_UPDATE_VERSION, INVALID_REQUEST, an
+// AlterFailed tells that the controller refused the change of that Attempt, or could not be reached,
+// and returns Effects whose Alter is the same change where trying again may help. An answer to any but
+// the latest attempt changes nothing. INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED take the change
+// back; the driver keeps requests to the controller in order, so that none can be committed after it. After FENCED_LEADER_EPOCH, INVALID_UPDATE_VERSION, INVALID_REQUEST, an
 // unknown topic or NEW_LEADER_ELECTED it stays in doubt, and keeps holding the HW back, until the
 // metadata shows what was committed.
-func (l *Leader) AlterFailed(code int16, nowMs int64) Effects {
-	if l.pending == pendingNone {
+func (l *Leader) AlterFailed(attempt uint64, code int16, nowMs int64) Effects {
+	if l.pending == pendingNone || attempt != l.attempt {
 		return l.effects(false)
 	}
 	switch code {
@@ -195,8 +197,9 @@ func (l *Leader) wanted() *AlterPartition {
 			isr = append(isr, ISRMember{BrokerID: r.id, BrokerEpoch: r.brokerEpoch})
 		}
 	}
+	l.attempt++
 	return &AlterPartition{
-		LeaderEpoch: l.leaderEpoch, PartitionEpoch: l.partitionEpoch, ISR: isr,
+		Attempt: l.attempt, LeaderEpoch: l.leaderEpoch, PartitionEpoch: l.partitionEpoch, ISR: isr,
 	}
 }
 
