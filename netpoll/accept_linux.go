@@ -235,9 +235,10 @@ func (s *Server) released(c *Conn) {
 	s.room.Broadcast()
 }
 
-// setOptions prepares a socket. An option that fails leaves a connection that works.
+// setOptions prepares a socket, as Kafka's Acceptor does. An option that fails leaves a connection that works.
 func (s *Server) setOptions(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	if n := s.config.SendBufferBytes; n > 0 {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, n)
 	}

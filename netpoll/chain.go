@@ -3,6 +3,7 @@ package netpoll
 import (
 	"encoding/binary"
 	"fmt"
+	"unsafe"
 )
 
 // FrameHeadBytes is the size of the length in front of every frame, in bytes. The length is a
@@ -13,9 +14,13 @@ const FrameHeadBytes = 4
 // being sent with sendfile(2). Below about 8 KiB the second system call costs more than the copy.
 const RegionCopyBytesMax = 8 << 10
 
-// chainKeepBytesMax is the largest byte buffer that a pooled chain carries on to its next
+// chainCopyBytesMax bounds the bytes of regions that are copied into one chain, so that a slow
+// reader of thousands of small regions pins files and not memory.
+const chainCopyBytesMax = 256 << 10
+
+// chainKeepBytesMax is the largest byte buffer that an emptied chain carries on to its next
 // response. Larger ones (metadata of thousands of partitions) are left to the collector.
-const chainKeepBytesMax = 16 << 10
+const chainKeepBytesMax = 1 << 20
 
 // Source is a file from which a region is sent. It is shared and may be used by several
 // goroutines at a time.
@@ -85,7 +90,7 @@ func NewChain() *Chain {
 
 // Region adds the n bytes at position of source behind the bytes appended so far and takes over
 // one reference of the caller's. A region of up to RegionCopyBytesMax bytes that is resident is copied
-// into Buf and released at once. It panics when n is negative; n = 0 only releases.
+// into Buf and released at once, up to 256 KiB in all. It panics when n is negative; n = 0 only releases.
 func (c *Chain) Region(source Source, position, n int64) {
 	if n < 0 || position < 0 {
 		panic(fmt.Sprintf("BUG: region of %d bytes at position %d", n, position))
@@ -94,7 +99,8 @@ func (c *Chain) Region(source Source, position, n int64) {
 		source.Release()
 		return
 	}
-	if n <= RegionCopyBytesMax && c.copyRegion(source, position, int(n)) {
+	if n <= RegionCopyBytesMax && c.copiedBytes+n <= chainCopyBytesMax &&
+		c.copyRegion(source, position, int(n)) {
 		source.Release()
 		return
 	}
@@ -148,8 +154,13 @@ func (c *Chain) Reset() {
 	*c = Chain{Buf: c.Buf[:FrameHeadBytes], regions: regions}
 }
 
+// footprint returns the memory that the chain holds, in bytes.
+func (c *Chain) footprint() int {
+	return int(unsafe.Sizeof(*c)) + cap(c.Buf) + cap(c.regions)*int(unsafe.Sizeof(region{}))
+}
+
 // chainKeepRegionsMax is the largest table of regions that a pooled chain carries on.
-const chainKeepRegionsMax = 256
+const chainKeepRegionsMax = 4096
 
 // AppendTo appends to dst what the chain would send, with the frame's length in front and the
 // regions read from their sources. It changes and releases nothing: it is for tests and tools.

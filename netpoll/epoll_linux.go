@@ -26,8 +26,10 @@ type link struct {
 	peerEnded bool
 	unflushed bool
 	sending   bool
-	listed    bool // on the ready list
-	next      *Conn
+	listed    bool // on a ready list
+	// hungry is set when the last turn ended with the quota used up.
+	hungry bool
+	next   *Conn
 }
 
 // epollEventsMax is how many events one call fetches; more are fetched in the next turn.
@@ -48,9 +50,9 @@ type epoll struct {
 	buffer  []byte
 	scratch scratch
 	pieces  [piecesMax][]byte
-	// first and last list connections that have something to do now; count is the list's length.
-	first, last *Conn
-	count       int
+	// Connections that have something to do now: those that used their quota up in an earlier turn
+	// wait apart, so that small requests pass bulk transfers by.
+	fresh, hungry readyList
 }
 
 // wakeSlot is the number of the eventfd's events.
@@ -140,21 +142,44 @@ func (p *epoll) send(c *Conn) {
 	p.list(c)
 }
 
-// list puts c on the ready list if there is something it can do.
+// list puts c on a ready list if there is something it can do.
 func (p *epoll) list(c *Conn) {
 	l := &c.link
-	if l.listed || !c.canReceive() && !c.canSend() {
-		return
+	switch {
+	case l.listed || !c.canReceive() && !c.canSend():
+	case l.hungry:
+		p.hungry.push(c)
+	default:
+		p.fresh.push(c)
 	}
-	l.listed = true
-	l.next = nil
-	if p.last != nil {
-		p.last.link.next = c
+}
+
+// readyList is a queue of connections, linked through them.
+type readyList struct {
+	first, last *Conn
+	count       int
+}
+
+func (q *readyList) push(c *Conn) {
+	c.link.listed = true
+	c.link.next = nil
+	if q.last != nil {
+		q.last.link.next = c
 	} else {
-		p.first = c
+		q.first = c
 	}
-	p.last = c
-	p.count++
+	q.last = c
+	q.count++
+}
+
+func (q *readyList) pop() *Conn {
+	c := q.first
+	if q.first = c.link.next; q.first == nil {
+		q.last = nil
+	}
+	q.count--
+	c.link.listed = false
+	return c
 }
 
 func (c *Conn) canReceive() bool {
@@ -196,7 +221,7 @@ func (p *epoll) wake() {
 // wait asks once without blocking, which under load is all it takes and spares the scheduler the
 // hand-over of its processor; only then it announces the sleep and blocks.
 func (p *epoll) wait(timeoutNs int64) {
-	if p.poll() > 0 || p.count > 0 || timeoutNs == 0 || !p.r.sleeps() {
+	if p.poll() > 0 || p.fresh.count+p.hungry.count > 0 || timeoutNs == 0 || !p.r.sleeps() {
 		return
 	}
 	timeoutMs := -1
@@ -250,24 +275,30 @@ func (p *epoll) take(n int) {
 	}
 }
 
-// serve gives each connection that was on the ready list its turn. Those that have more to do, and
-// those that others' requests made ready, come next time.
+// serve gives the connections on the ready lists their turn, fresh ones first and hungry ones for a
+// while, but at least one. Those that have more to do, and those that others' requests made
+// ready, come next time.
 func (p *epoll) serve() {
-	for n := p.count; n > 0; n-- {
-		c := p.first
-		if p.first = c.link.next; p.first == nil {
-			p.last = nil
-		}
-		p.count--
-		c.link.listed = false
-		if c.doomed {
-			continue
-		}
-		p.serveConn(c)
-		if !c.doomed {
-			p.list(c)
-		}
+	fresh, hungry := p.fresh.count, p.hungry.count
+	for range fresh {
+		p.serveNext(&p.fresh)
 	}
+	for young := true; hungry > 0 && young; hungry-- {
+		young = p.serveNext(&p.hungry)
+	}
+}
+
+// serveNext serves the first connection of a list, and reports whether the turn is still young.
+func (p *epoll) serveNext(q *readyList) bool {
+	c := q.pop()
+	if c.doomed {
+		return true
+	}
+	p.serveConn(c)
+	if !c.doomed {
+		p.list(c)
+	}
+	return p.r.nowNs-p.r.turnNs < turnHungryNs
 }
 
 // quota is what a connection may still do in this turn.
@@ -291,6 +322,7 @@ func (p *epoll) serveConn(c *Conn) {
 			q.calls = 0
 		}
 	}
+	c.link.hungry = q.in <= 0 || q.out <= 0
 	if sends > 0 && q.out <= turnBytesMax/2 {
 		p.r.lap(CauseSend)
 	} else {

@@ -13,7 +13,7 @@ type Handler interface {
 	// Open announces a new connection. It may set c.User once.
 	Open(c *Conn)
 	// Frame brings one whole request, without its length. The frame is lent until Frame returns,
-	// or until the request ends when Conn.Keep was called. Before it returns, or later on the
+	// or until the request ends when Conn.Keep was called; it may be written to. Before it returns, or later on the
 	// reactor (Reactor.Post), the request is ended by exactly one of Conn.Respond, Conn.Done and
 	// Conn.Close.
 	Frame(c *Conn, frame []byte)
@@ -105,6 +105,9 @@ const (
 	// throughput, more costs the others' latency.
 	turnBytesMax = 256 << 10
 	turnCallsMax = 64
+	// turnHungryNs is how long a turn goes on serving connections that used their quota up in an
+	// earlier turn, before it looks for messages, timers and new events again.
+	turnHungryNs = int64(time.Millisecond) / 2
 
 	// receiveBufferBytes is the size of the buffer that a reactor's connections share; it is meant
 	// to stay in a core's second-level cache.

@@ -37,11 +37,12 @@ type Reactor struct {
 	first       *Conn // all connections
 	connections int
 	// orphans counts connections that are closed but whose request or prefetch has not ended.
-	orphans   int
-	chains    *Chain // free
-	chainsLen int
-	touched   []*Conn // to be looked at before the turn ends: see settleTouched
-	doomed    []*Conn // to be buried before the turn ends
+	orphans int
+	// chains lists free chains, chainBytes is the memory of their buffers and tables.
+	chains     *Chain
+	chainBytes int
+	touched    []*Conn // to be looked at before the turn ends: see settleTouched
+	doomed     []*Conn // to be buried before the turn ends
 	// firstWait and lastWait list connections that wait for memory.
 	firstWait, lastWait *Conn
 	// passTimer looks at the holder of the memory pass; passChunk and passTail are what it had.
@@ -60,9 +61,8 @@ type Reactor struct {
 	forceTask Task
 }
 
-// chainsFreeMax bounds a reactor's pool of chains. Each keeps at most chainKeepBytesMax and
-// a table of chainKeepRegionsMax regions.
-const chainsFreeMax = 1024
+// chainsFreeBytesMax bounds a reactor's pool of chains, in bytes of their buffers and tables.
+const chainsFreeBytesMax = 4 << 20
 
 func newReactor(index int, s *Server, clock func() int64) *Reactor {
 	r := &Reactor{
@@ -266,15 +266,15 @@ func (r *Reactor) takeChain() *Chain {
 		return NewChain()
 	}
 	r.chains, c.next = c.next, nil
-	r.chainsLen--
+	r.chainBytes -= c.footprint()
 	return c
 }
 
 func (r *Reactor) giveChain(c *Chain) {
 	c.Reset()
-	if r.chainsLen < chainsFreeMax {
+	if n := c.footprint(); r.chainBytes+n <= chainsFreeBytesMax {
 		c.next, r.chains = r.chains, c
-		r.chainsLen++
+		r.chainBytes += n
 	}
 }
 

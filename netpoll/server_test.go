@@ -329,13 +329,14 @@ func TestCompletionFromOtherGoroutines(t *testing.T) {
 			jobs <- w
 		},
 	}
-	_, addr := startServer(t, Config{}, h)
+	s, addr := startServer(t, Config{}, h)
 	var clients sync.WaitGroup
 	for i := range 8 {
 		nc := dial(t, addr)
 		clients.Go(func() { pipeline(t, nc, i) })
 	}
 	clients.Wait()
+	s.Close()
 	close(jobs)
 	workers.Wait()
 }
