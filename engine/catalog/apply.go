@@ -10,7 +10,9 @@ import (
 type draft struct {
 	im      Image
 	effects []Effect
-	quiet   bool // Effects are not wanted.
+	// sole says that nobody else has seen any part of the image, as when a snapshot is loaded: maps
+	// are then changed in place, and no effects are noted.
+	sole bool
 }
 
 // With returns the image after changes, applied as one entry at index, and what they did. The image
@@ -29,7 +31,7 @@ func (im *Image) With(index uint64, changes []Change) (*Image, []Effect, error) 
 
 // effect notes an effect, once per resource for configs.
 func (d *draft) effect(e Effect) {
-	if d.quiet {
+	if d.sole {
 		return
 	}
 	if e.Kind == EffectConfigsChanged && slices.ContainsFunc(d.effects, func(o Effect) bool {
@@ -163,11 +165,20 @@ func (c TopicCreated) apply(d *draft) error {
 }
 
 func (d *draft) putTopic(t *Topic) {
-	d.im.byName = d.im.byName.with(t.Name, t)
-	d.im.byID = d.im.byID.with(t.ID, t)
+	put(d, &d.im.byName, t.Name, t)
+	put(d, &d.im.byID, t.ID, t)
 	if strings.ContainsAny(t.Name, "._") {
-		d.im.byCollision = d.im.byCollision.with(collisionKey(t.Name), t)
+		put(d, &d.im.byCollision, collisionKey(t.Name), t)
 	}
+}
+
+// put sets a key of one of the draft's maps.
+func put[K, V any](d *draft, s *sorted[K, V], key K, value V) {
+	if d.sole {
+		s.set(key, value)
+		return
+	}
+	*s = s.with(key, value)
 }
 
 // topic returns a copy of a topic, to be changed and put back.
@@ -285,7 +296,7 @@ func (c ConfigChanged) apply(d *draft) error {
 	if len(entries) == 0 {
 		d.im.configs = d.im.configs.without(c.Resource)
 	} else {
-		d.im.configs = d.im.configs.with(c.Resource, &Configs{entries: entries})
+		put(d, &d.im.configs, c.Resource, &Configs{entries: entries})
 	}
 	d.effect(Effect{Kind: EffectConfigsChanged, Resource: c.Resource})
 	return nil

@@ -11,6 +11,8 @@ import (
 const (
 	entryVersion  = 1
 	changeVersion = 1
+	// changeBytesMin is a change with an empty body: type, version, length.
+	changeBytesMin = 3
 	// EntryChangesMax bounds the changes of one entry.
 	EntryChangesMax = 1 << 20
 )
@@ -60,7 +62,7 @@ func DecodeEntry(entry []byte) ([]Change, error) {
 	if v := r.byte(); !r.short && v != entryVersion {
 		return nil, fmt.Errorf("%w: entry version %d", ErrUnknownChange, v)
 	}
-	n := r.count(EntryChangesMax, 6)
+	n := r.count(EntryChangesMax, changeBytesMin)
 	changes := make([]Change, 0, n)
 	for range n {
 		c, err := decodeChange(&r)

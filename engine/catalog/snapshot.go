@@ -79,8 +79,8 @@ func LoadSnapshot(data []byte) (*Image, error) {
 	}
 	index := binary.BigEndian.Uint64(body[8:])
 	r := reader{b: body[16:]}
-	n := r.count(len(body), 6)
-	d := &draft{im: *newImage(), quiet: true}
+	n := r.count(len(body), changeBytesMin)
+	d := &draft{im: *newImage(), sole: true}
 	d.im.index = index
 	for i := range n {
 		c, err := decodeChange(&r)

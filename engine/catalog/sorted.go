@@ -1,5 +1,7 @@
 package catalog
 
+import "slices"
+
 // leafMax bounds the entries of one leaf of a sorted map: what an insertion copies.
 const leafMax = 128
 
@@ -84,16 +86,47 @@ func (s *sorted[K, V]) with(key K, value V) sorted[K, V] {
 		next.leaves = replaced(s.leaves, at, fresh)
 		return next
 	}
-	// Names often arrive in ascending order; splitting off the last entry then leaves full leaves.
-	cut := len(fresh.keys) / 2
-	if at == len(s.leaves)-1 && index == len(old.keys) {
-		cut = len(fresh.keys) - 1
-	}
-	left := leaf[K, V]{keys: fresh.keys[:cut:cut], values: fresh.values[:cut:cut]}
-	right := leaf[K, V]{keys: fresh.keys[cut:], values: fresh.values[cut:]}
+	left, right := fresh.split(splitAt(len(fresh.keys), at == len(s.leaves)-1 && index == len(old.keys)))
 	next.leaves = inserted(s.leaves, at+1, right)
 	next.leaves[at] = left
 	return next
+}
+
+// set sets key to value in place. Only whoever alone has seen the map may call it.
+func (s *sorted[K, V]) set(key K, value V) {
+	at, index, ok := s.find(key)
+	if len(s.leaves) == 0 {
+		*s = s.with(key, value)
+		return
+	}
+	l := &s.leaves[at]
+	if ok {
+		l.values[index] = value
+		return
+	}
+	s.n++
+	l.keys, l.values = slices.Insert(l.keys, index, key), slices.Insert(l.values, index, value)
+	if len(l.keys) > leafMax {
+		left, right := l.split(splitAt(len(l.keys), at == len(s.leaves)-1 && index == len(l.keys)-1))
+		s.leaves = slices.Insert(s.leaves, at+1, right)
+		s.leaves[at] = left
+	}
+}
+
+// splitAt is where to split a leaf of n entries. Names often arrive in ascending order; splitting off the
+// entry that came last then leaves full leaves.
+func splitAt(n int, ascending bool) int {
+	if ascending {
+		return n - 1
+	}
+	return n / 2
+}
+
+// split cuts a leaf in two. The right one has memory of its own, so that both may grow.
+func (l *leaf[K, V]) split(cut int) (left, right leaf[K, V]) {
+	left = leaf[K, V]{keys: l.keys[:cut:cut], values: l.values[:cut:cut]}
+	right = leaf[K, V]{keys: slices.Clone(l.keys[cut:]), values: slices.Clone(l.values[cut:])}
+	return left, right
 }
 
 // without returns the map without key.
