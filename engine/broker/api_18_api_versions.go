@@ -1,0 +1,21 @@
+package broker
+
+import "sluice/wire"
+
+// handleAPIVersions answers which APIs this broker serves (KIP-35, 511, 584, 1242). It is the one
+// request that is answered in any version and before everything else, so it runs on the reactor.
+func handleAPIVersions(r *request) {
+	var q wire.APIVersionsRequest
+	if err := q.Decode(r.body, r.header.APIVersion); err != nil {
+		r.b.refuse(r, r.header, err)
+		return
+	}
+	answer := wire.APIVersionsResponse{
+		ErrorCode:      q.Negotiate(r.b.clusterID, r.b.nodeID),
+		APIs:           r.b.apis.ranges,
+		FinalizedEpoch: -1,
+	}
+	chain := r.begin()
+	chain.Buf = wire.AppendAPIVersionsResponse(chain.Buf, r.header.APIVersion, &answer)
+	r.respond()
+}

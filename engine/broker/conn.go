@@ -1,0 +1,48 @@
+package broker
+
+import (
+	"net/netip"
+	"time"
+
+	"sluice/netpoll"
+)
+
+// Conn is what a handler needs of a connection. netConn gives it over netpoll; tests have one
+// without sockets. Methods are called on the connection's reactor unless they say otherwise.
+type Conn interface {
+	// Chain is the response under construction; any goroutine, one at a time.
+	Chain() *netpoll.Chain
+	// Respond ends the request and sends Chain.
+	Respond()
+	// Done ends the request without a response.
+	Done()
+	// Close ends the connection after the responses before this request have left.
+	Close(cause error)
+	// Keep makes the frame outlive the Frame call, and returns where it then lies.
+	Keep() []byte
+	// Mute withholds the next request.
+	Mute(d time.Duration)
+	// ArrivedNs is when the frame in process had arrived whole, on NowNs's clock.
+	ArrivedNs() int64
+	// Listener is the name of the listener that accepted the connection. Any goroutine.
+	Listener() string
+	// Peer and Local are the connection's two addresses. Any goroutine.
+	Peer() netip.AddrPort
+	Local() netip.AddrPort
+	// Loop is the owning reactor. Any goroutine.
+	Loop() Loop
+}
+
+// Loop is what a handler needs of a reactor.
+type Loop interface {
+	// Post runs t on the reactor; any goroutine.
+	Post(t *netpoll.Task)
+	// NowNs is the reactor's monotonic clock, read once per turn.
+	NowNs() int64
+	// StartTimer fires t on the reactor at atNs or shortly after.
+	StartTimer(t *netpoll.Timer, atNs int64)
+	// StopTimer disarms t.
+	StopTimer(t *netpoll.Timer)
+	// Index numbers the reactors from 0. Any goroutine.
+	Index() int
+}

@@ -1,0 +1,157 @@
+package broker
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"sluice/wire"
+)
+
+// controlHandler answers a decoded request. It runs on a control worker and returns the response,
+// or nil to close the connection.
+type controlHandler func(b *Broker, r *request, q kmsg.Request) kmsg.Response
+
+// poolKind says which workers run a handler.
+type poolKind uint8
+
+const (
+	// queries read the metadata image or a log.
+	queries poolKind = iota
+	// changes wait for the metadata journal's sync or delete files.
+	changes
+)
+
+const (
+	queryWorkers  = 4
+	changeWorkers = 2
+	// controlFrameBytesMax bounds a control request. The decoder's structs take up to about 100
+	// bytes for one byte of a hostile frame; 8 MiB is room for naming 100,000 topics at once.
+	controlFrameBytesMax = 8 << 20
+	// controlLargeBytes is from where on requests are decoded one at a time, so that the decoder's
+	// memory is bounded by one large frame and a few small ones.
+	controlLargeBytes = 256 << 10
+)
+
+// controlPool runs control requests in order of arrival on a few goroutines that exist only while
+// there is work. Its queue is bounded by the number of connections, each of which has one request in
+// process at most.
+type controlPool struct {
+	max int
+	// mu guards what follows.
+	mu         sync.Mutex
+	head, tail *request
+	running    int
+	idle       sync.WaitGroup
+}
+
+func (p *controlPool) submit(r *request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tail == nil {
+		p.head = r
+	} else {
+		p.tail.queueNext = r
+	}
+	p.tail = r
+	if p.running < p.max {
+		p.running++
+		p.idle.Add(1)
+		go p.work()
+	}
+}
+
+func (p *controlPool) work() {
+	defer p.idle.Done()
+	for {
+		p.mu.Lock()
+		r := p.head
+		if r == nil {
+			p.running--
+			p.mu.Unlock()
+			return
+		}
+		p.head, r.queueNext = r.queueNext, nil
+		if p.head == nil {
+			p.tail = nil
+		}
+		p.mu.Unlock()
+		r.runControl()
+	}
+}
+
+// wait returns when every worker has ended.
+func (p *controlPool) wait() { p.idle.Wait() }
+
+// dispatchControl hands the request to its pool. The frame is kept, since the reactor goes on.
+func (b *Broker) dispatchControl(r *request, frame []byte) {
+	if len(frame) > controlFrameBytesMax {
+		b.refuse(r, r.header, errTooLarge)
+		return
+	}
+	h, body, err := wire.ParseRequestHeader(r.conn.Keep())
+	if err != nil {
+		b.refuse(r, h, err)
+		return
+	}
+	r.header, r.body = h, body
+	b.pools[r.api.pool].submit(r)
+}
+
+// runControl decodes, handles and encodes on the worker, and posts the rest to the reactor.
+func (r *request) runControl() {
+	began := r.b.nanotime()
+	r.waitedNs = 0
+	r.failed = r.answerControl()
+	r.localNs = r.b.nanotime() - began
+	r.conn.Loop().Post(&r.control)
+}
+
+// answerControl fills the chain. A panic in a handler is our bug; it costs the connection and a loud
+// line, not the broker, since no lock or log is left half changed by a query, and changes are applied
+// as a whole.
+func (r *request) answerControl() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.b.log.Error("BUG: handler panicked", "api", r.api.spec.Name,
+				"version", r.header.APIVersion, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("BUG: %v", p)
+		}
+	}()
+	q, err := r.decodeControl()
+	if err != nil {
+		return err
+	}
+	p := r.api.control(r.b, r, q)
+	if p == nil {
+		return errUnexpected
+	}
+	p.SetVersion(r.header.APIVersion)
+	chain := r.begin()
+	chain.Buf = p.AppendTo(chain.Buf)
+	return nil
+}
+
+func (r *request) decodeControl() (kmsg.Request, error) {
+	if len(r.body) > controlLargeBytes {
+		r.b.largeControl.Lock()
+		defer r.b.largeControl.Unlock()
+	}
+	q := kmsg.RequestForKey(r.header.APIKey)
+	q.SetVersion(r.header.APIVersion)
+	if err := q.ReadFrom(r.body); err != nil {
+		return nil, fmt.Errorf("%w: %w", wire.ErrMalformed, err)
+	}
+	return q, nil
+}
+
+// controlled is the completion task, on the reactor.
+func (r *request) controlled() {
+	if r.failed != nil {
+		r.b.refuse(r, r.header, r.failed)
+		return
+	}
+	r.respond()
+}

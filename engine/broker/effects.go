@@ -1,0 +1,230 @@
+package broker
+
+import (
+	"path/filepath"
+
+	"sluice/engine/catalog"
+	"sluice/engine/catalog/config"
+	"sluice/engine/partition"
+)
+
+// act carries out what an applied entry did, with the metadata lock held. What fails here is a disk:
+// the partition is then offline, and the metadata stands.
+func (b *Broker) act(im *catalog.Image, effects []catalog.Effect) {
+	for i := range effects {
+		e := &effects[i]
+		switch e.Kind {
+		case catalog.EffectTopicCreated:
+			b.openTopic(im, e.Topic, nil)
+		case catalog.EffectTopicDeleted:
+			b.dropTopic(e.Topic)
+		case catalog.EffectPartitionsAdded:
+			b.growTopic(im, e.Topic)
+		case catalog.EffectConfigsChanged:
+			b.reconfigure(im, e)
+		}
+	}
+}
+
+// settingsOf resolves a topic's configuration.
+func (b *Broker) settingsOf(im *catalog.Image, name string) *topicSettings {
+	return newTopicSettings(config.Resolve(b.layersIn(im, name)), b.cfg.DecompressedBatchMax)
+}
+
+// openTopic makes the topic's replicas on this broker and publishes it. found says where logs
+// that existed before lie.
+func (b *Broker) openTopic(im *catalog.Image, ct *catalog.Topic, found foundLogs) *topic {
+	t := &topic{name: ct.Name, id: ct.ID, internal: ct.Internal, metrics: b.metrics.topic(ct.Name)}
+	t.settings.Store(b.settingsOf(im, ct.Name))
+	replicas := make([]*replica, ct.PartitionCount())
+	for i := range replicas {
+		replicas[i] = b.newReplica(t, int32(i), ct.Partition(int32(i)), found)
+	}
+	t.replicas.Store(&replicas)
+	b.topics.add(t)
+	return t
+}
+
+// growTopic adds replicas for new partitions.
+func (b *Broker) growTopic(im *catalog.Image, ct *catalog.Topic) {
+	t := b.topics.identified(ct.ID)
+	if t == nil {
+		b.openTopic(im, ct, nil)
+		return
+	}
+	old := *t.replicas.Load()
+	grown := append([]*replica(nil), old...)
+	for i := len(old); i < ct.PartitionCount(); i++ {
+		grown = append(grown, b.newReplica(t, int32(i), ct.Partition(int32(i)), nil))
+	}
+	t.replicas.Store(&grown)
+}
+
+// newReplica makes one replica and opens its log. It returns nil for a partition that this broker
+// has no replica of.
+func (b *Broker) newReplica(t *topic, index int32, p *catalog.Partition, found foundLogs) *replica {
+	at := -1
+	for i, id := range p.Replicas {
+		if id == b.nodeID {
+			at = i
+		}
+	}
+	if at < 0 {
+		return nil
+	}
+	r := &replica{topic: t, index: index, clockMs: b.nowMs}
+	r.dir = found.dir(t.id, index)
+	if r.dir == nil {
+		r.dir = b.placeLog()
+	}
+	r.offline.Store(true)
+	if r.dir == nil || r.dir.failed.Load() {
+		return r
+	}
+	if err := b.openLog(r, p); err != nil {
+		b.log.Error("partition is offline", "topic", t.name, "partition", index,
+			"dir", r.dir.path, "error", err)
+		return r
+	}
+	r.offline.Store(false)
+	return r
+}
+
+// openLog opens the replica's log and takes up leadership.
+func (b *Broker) openLog(r *replica, p *catalog.Partition) error {
+	settings := r.topic.settings.Load()
+	log, recovered, err := partition.Open(partition.Options{
+		Dir: r.dir.dir, Topic: r.topic.name, Partition: r.index, TopicID: r.topic.id,
+		Config:   settings.log(int64(b.cfg.ProducerIDExpirationMs)),
+		Observer: r,
+	})
+	if err != nil {
+		return err
+	}
+	if recovered.CutBytes > 0 || recovered.SegmentsDeleted > 0 {
+		b.log.Warn("recovery cut the end of a log", "topic", r.topic.name, "partition", r.index,
+			"cut_bytes", recovered.CutBytes, "segments_deleted", recovered.SegmentsDeleted,
+			"scanned_bytes", recovered.ScannedBytes, "log_end_offset", log.LEO())
+	}
+	r.highWatermark.Store(min(r.dir.dir.HighWatermark(r.topic.name, r.index), log.LEO()))
+	r.log.Store(log)
+	return r.lead(b.nodeID, p, settings.policy(b.cfg.ReplicaLagTimeMaxMs))
+}
+
+// placeLog picks the healthy log dir with the fewest logs, as Kafka does.
+func (b *Broker) placeLog() *logDir {
+	var best *logDir
+	fewest := 0
+	for _, d := range b.dirs {
+		if d.failed.Load() {
+			continue
+		}
+		if n := int(d.logs.Load()); best == nil || n < fewest {
+			best, fewest = d, n
+		}
+	}
+	if best != nil {
+		best.logs.Add(1)
+	}
+	return best
+}
+
+// dropTopic unpublishes the topic, ends what waits on it and deletes its logs.
+func (b *Broker) dropTopic(ct *catalog.Topic) {
+	t := b.topics.identified(ct.ID)
+	if t == nil {
+		return
+	}
+	t.deleted.Store(true)
+	b.topics.remove(t)
+	for _, r := range *t.replicas.Load() {
+		if r == nil {
+			continue
+		}
+		r.waiters.notify(progressUnknown)
+		log := r.log.Load()
+		if log == nil {
+			continue
+		}
+		r.dir.logs.Add(-1)
+		if err := r.dir.dir.Delete(log); err != nil {
+			b.log.Error("deleting a log failed", "topic", t.name, "partition", r.index,
+				"dir", r.dir.path, "error", err)
+		}
+	}
+	b.metrics.dropTopic(t.name)
+}
+
+// reconfigure replaces the settings of the topics that a config change concerns.
+func (b *Broker) reconfigure(im *catalog.Image, e *catalog.Effect) {
+	switch e.Resource.Type {
+	case catalog.ResourceTopic:
+		if t := b.topics.namedString(e.Resource.Name); t != nil {
+			b.resettle(im, t)
+		}
+	case catalog.ResourceBroker:
+		for _, t := range b.topics.all() {
+			b.resettle(im, t)
+		}
+	}
+}
+
+func (b *Broker) resettle(im *catalog.Image, t *topic) {
+	settings := b.settingsOf(im, t.name)
+	if t.settings.Load().config == settings.config {
+		return
+	}
+	t.settings.Store(settings)
+	policy := settings.policy(b.cfg.ReplicaLagTimeMaxMs)
+	for _, r := range *t.replicas.Load() {
+		if r == nil {
+			continue
+		}
+		if log := r.log.Load(); log != nil {
+			log.SetConfig(settings.log(int64(b.cfg.ProducerIDExpirationMs)))
+			log.Locked(func() {
+				r.follow(r.leader.SetPolicy(policy, b.nowMs()))
+				r.publish()
+			})
+		}
+	}
+}
+
+// dirFailed takes a log dir and everything on it out of service. The others go on.
+func (b *Broker) dirFailed(d *logDir, err error) {
+	if !d.failed.CompareAndSwap(false, true) {
+		return
+	}
+	b.log.Error("log dir failed; its partitions are offline", "dir", d.path, "error", err)
+	healthy := false
+	for _, x := range b.dirs {
+		healthy = healthy || !x.failed.Load()
+	}
+	if !healthy || filepath.Clean(d.path) == filepath.Clean(b.cfg.MetadataDir) {
+		b.fail(err)
+	}
+	go b.topics.eachReplica(func(r *replica) {
+		if r.dir == d {
+			r.offline.Store(true)
+			r.waiters.notify(progressUnknown)
+		}
+	})
+}
+
+// fail ends the broker: it cannot keep its promises any more.
+func (b *Broker) fail(err error) {
+	select {
+	case b.fatal <- err:
+	default:
+	}
+}
+
+// foundLogs says in which dir an existing log lies.
+type foundLogs map[foundKey]*logDir
+
+type foundKey struct {
+	id    catalog.UUID
+	index int32
+}
+
+func (f foundLogs) dir(id catalog.UUID, index int32) *logDir { return f[foundKey{id, index}] }

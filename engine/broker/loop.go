@@ -1,0 +1,62 @@
+package broker
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"sluice/wire"
+)
+
+// loopState is what one reactor's handlers share. Only that reactor's goroutine touches it, except
+// for wake, which locks.
+type loopState struct {
+	validator    wire.Validator
+	recompressor wire.Recompressor
+	wake         *wakeList
+}
+
+// loop returns the state of the request's reactor. The table is made complete before the first
+// connection is accepted.
+func (r *request) loop() *loopState { return r.b.loops[r.conn.Loop().Index()] }
+
+func (r *request) wakeList() *wakeList { return r.loop().wake }
+
+// pause stops the request's work clock at nowNs: it begins to wait.
+func (r *request) pause(nowNs int64) {
+	r.localNs += nowNs - r.startedNs
+	r.startedNs = nowNs
+}
+
+// resume starts the work clock again.
+func (r *request) resume(nowNs int64) {
+	r.waitedNs += nowNs - r.startedNs
+	r.startedNs = nowNs
+}
+
+// throttle lets one line through per period and counts the others, so that a misbehaving client
+// cannot fill the disk with log lines.
+type throttle struct {
+	period     time.Duration
+	nextNs     atomic.Int64
+	suppressed atomic.Int64
+	nowNs      func() int64
+}
+
+// allowed says whether to write the line, and how many were held back before it.
+type allowed struct {
+	ok         bool
+	suppressed int64
+}
+
+func (t *throttle) allow() allowed {
+	now, next := t.nowNs(), t.nextNs.Load()
+	if now < next || !t.nextNs.CompareAndSwap(next, now+int64(t.period)) {
+		t.suppressed.Add(1)
+		return allowed{}
+	}
+	return allowed{ok: true, suppressed: t.suppressed.Swap(0)}
+}
+
+// rearm lets the next line through at once.
+func (t *throttle) rearm() { t.nextNs.Store(math.MinInt64) }
