@@ -20,9 +20,10 @@ const (
 	AcksAll    int16 = -1
 )
 
-// CheckAppend decides before an append whether records may be taken at all: acks must be 0, 1 or -1
-// (INVALID_REQUIRED_ACKS), and with acks=-1 the ISR must have min.insync.replicas members, or as many
-// as there are replicas (NOT_ENOUGH_REPLICAS, nothing appended). acks=0 and 1 ignore that bound.
+// CheckAppend decides before an append whether records may be taken at all: acks must be 0, 1 or
+// -1 (INVALID_REQUIRED_ACKS), and with acks=-1 the ISR must have min.insync.replicas members, or
+// as many as there are replicas (NOT_ENOUGH_REPLICAS, nothing appended). acks=0 and 1 ignore that
+// bound.
 func (l *Leader) CheckAppend(acks int16) (code int16) {
 	switch {
 	case acks == AcksNone || acks == AcksLeader:
@@ -36,11 +37,11 @@ func (l *Leader) CheckAppend(acks int16) (code int16) {
 	}
 }
 
-// Ack decides whether records up to and including lastOffset, appended under this leadership, can be
-// acknowledged. acks=0 promises nothing. acks=1 promises that they are in the leader's log, and with
-// Policy.Durable that they are flushed. acks=-1 promises that the HW has passed them; when the ISR
-// has fallen below its minimum since, the answer is NOT_ENOUGH_REPLICAS_AFTER_APPEND. Time-outs
-// (REQUEST_TIMED_OUT) are the caller's.
+// Ack decides whether records up to and including lastOffset, appended under this leadership, can
+// be acknowledged. acks=0 promises nothing. acks=1 promises that they are in the leader's log, and
+// with Policy.Durable that they are flushed. acks=-1 promises that the HW has passed them; when
+// the ISR has fallen below its minimum since, the answer is NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+// Time-outs (REQUEST_TIMED_OUT) are the caller's.
 func (l *Leader) Ack(acks int16, lastOffset int64) (state AckState, code int16) {
 	switch acks {
 	case AcksNone:

@@ -1,6 +1,7 @@
 package replication
 
-// Kafka's numbers for the errors that this package decides on. They are on the wire and never change.
+// Kafka's numbers for the errors that this package decides on. They are on the wire and never
+// change.
 const (
 	ErrNone                         int16 = 0
 	ErrOffsetOutOfRange             int16 = 1
@@ -27,8 +28,8 @@ const NoEpoch int32 = -1
 // NoOffset stands for "unknown log end offset".
 const NoOffset int64 = -1
 
-// CheckCurrentEpoch compares the current leader epoch that a request names with ours (KIP-320):
-// an older one is fenced, a newer one means that our own metadata is behind, NoEpoch is not checked.
+// CheckCurrentEpoch compares the current leader epoch that a request names with ours (KIP-320): an
+// older one is fenced, a newer one means that our own metadata is behind, NoEpoch is not checked.
 func CheckCurrentEpoch(requested, ours int32) (code int16) {
 	switch {
 	case requested == NoEpoch || requested == ours:

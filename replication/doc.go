@@ -24,11 +24,12 @@
 //     join holds the HW back as well, or it could never catch a busy leader (Partition's
 //     maybeIncrementLeaderHW).
 //   - The HW never exceeds the LEO, and under one leadership it never moves back.
-//   - While the ISR is smaller than the effective min.insync.replicas the HW stands still (KIP-966):
-//     what was not on enough replicas must not become visible.
+//   - While the ISR is smaller than the effective min.insync.replicas the HW stands still
+//     (KIP-966): what was not on enough replicas must not become visible.
 //   - With Durable set, the leader's own share in the minimum is what it has flushed, not its LEO.
-//   - A follower is caught up as of the time of its last fetch that reached the LEO, or that reached
-//     the LEO as it stood at the fetch before. One that is not for replica.lag.time.max.ms leaves.
+//   - A follower is caught up as of the time of its last fetch that reached the LEO, or that
+//     reached the LEO as it stood at the fetch before. One that is not for
+//     replica.lag.time.max.ms leaves.
 //   - A follower may join when its LEO has reached the HW and the start of this leader's epoch
 //     (KIP-207), and the cluster considers that very incarnation of the broker live (KIP-841,
 //     KIP-903).
@@ -44,8 +45,8 @@
 // # The follower
 //
 // A Follower asks with (epoch, LEO, last epoch of its log), truncates where the leader says that
-// histories part, refuses batches newer than the epoch it asked under, and lets its HW follow as the
-// smaller of the leader's HW and its own LEO.
+// histories part, refuses batches newer than the epoch it asked under, and lets its HW follow as
+// the smaller of the leader's HW and its own LEO.
 //
 // # Locks
 //

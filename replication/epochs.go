@@ -13,8 +13,8 @@ type Epoch struct {
 	StartOffset int64
 }
 
-// EpochEnd is an answer about an epoch: the largest known epoch that is not above the requested one,
-// and the offset where it ends. {NoEpoch, NoOffset} means that nothing is known.
+// EpochEnd is an answer about an epoch: the largest known epoch that is not above the requested
+// one, and the offset where it ends. {NoEpoch, NoOffset} means that nothing is known.
 type EpochEnd struct {
 	Epoch     int32
 	EndOffset int64
@@ -93,10 +93,11 @@ func (e *Epochs) EpochFor(offset int64) int32 {
 	return e.entries[i-1].Epoch
 }
 
-// EndOffsetFor answers OffsetForLeaderEpoch (KIP-101, KIP-279): the largest known epoch that is not
-// above the requested one, and where it ends: at the start of the next epoch, or at leo, the log end
-// offset, when it is the newest. An epoch above all known ones, NoEpoch, or an empty history answers
-// NoEpochEnd. An epoch below all known ones answers itself, ending where the history begins.
+// EndOffsetFor answers OffsetForLeaderEpoch (KIP-101, KIP-279): the largest known epoch that is
+// not above the requested one, and where it ends: at the start of the next epoch, or at leo, the
+// log end offset, when it is the newest. An epoch above all known ones, NoEpoch, or an empty
+// history answers NoEpochEnd. An epoch below all known ones answers itself, ending where the
+// history begins.
 func (e *Epochs) EndOffsetFor(epoch int32, leo int64) EpochEnd {
 	if epoch == NoEpoch || len(e.entries) == 0 {
 		return NoEpochEnd

@@ -19,9 +19,9 @@ type Truncation struct {
 }
 
 // TruncateTo decides how far a follower with history own and log end offset leo goes back, given
-// the leader's answer about the follower's newest epoch (KIP-101, KIP-279): to the smaller of its own
-// end of that epoch and the leader's. It never decides on the HW, except that a leader which knows
-// nothing of the epoch sends the follower back to its HW, below which nothing can differ.
+// the leader's answer about the follower's newest epoch (KIP-101, KIP-279): to the smaller of its
+// own end of that epoch and the leader's. It never decides on the HW, except that a leader which
+// knows nothing of the epoch sends the follower back to its HW, below which nothing can differ.
 func TruncateTo(own *Epochs, leo, highWatermark int64, leader EpochEnd) Truncation {
 	if leader.EndOffset == NoOffset {
 		return Truncation{Offset: min(highWatermark, leo), Final: true}
@@ -66,15 +66,16 @@ func (f *Follower) NextFetch(own *Epochs) FetchPosition {
 	}
 }
 
-// MayAppend says whether a fetched batch may be written: not when its leader epoch is above the one
-// the fetch was made under, which an answer that raced with a leader change can hold, nor when it does
-// not begin at the log's end. The rest of that answer is dropped.
+// MayAppend says whether a fetched batch may be written: not when its leader epoch is above the
+// one the fetch was made under, which an answer that raced with a leader change can hold, nor when
+// it does not begin at the log's end. The rest of that answer is dropped.
 func (f *Follower) MayAppend(batchEpoch int32, baseOffset int64) bool {
 	return batchEpoch <= f.leaderEpoch && baseOffset >= f.leo
 }
 
-// Fetched tells that an answer was appended, so that the log now ends at leo, and what HW the leader
-// gave in it. The follower's HW becomes the smaller of the two; it never moves back this way.
+// Fetched tells that an answer was appended, so that the log now ends at leo, and what HW the
+// leader gave in it. The follower's HW becomes the smaller of the two; it never moves back this
+// way.
 func (f *Follower) Fetched(leo, leaderHighWatermark int64) (highWatermark int64, advanced bool) {
 	if leo < f.leo {
 		panic(fmt.Sprintf("BUG: follower's LEO went from %d to %d by a fetch", f.leo, leo))
@@ -87,8 +88,8 @@ func (f *Follower) Fetched(leo, leaderHighWatermark int64) (highWatermark int64,
 	return f.highWatermark, false
 }
 
-// Truncated tells that the log was cut to end at leo. The HW comes down with it where it must; after
-// clean elections it never must.
+// Truncated tells that the log was cut to end at leo. The HW comes down with it where it must;
+// after clean elections it never must.
 func (f *Follower) Truncated(leo int64) {
 	f.leo = leo
 	f.highWatermark = min(f.highWatermark, leo)

@@ -52,7 +52,8 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	})
 }
 
-// TestHighWatermarkNeverMovesBack: neither a smaller LEO (a bug) nor a new ISR member takes it back.
+// TestHighWatermarkNeverMovesBack: neither a smaller LEO (a bug) nor a new ISR member takes it
+// back.
 func TestHighWatermarkNeverMovesBack(t *testing.T) {
 	l := leading(t)
 	l.Appended(Local{LEO: 9, Flushed: 9}, 1)
@@ -84,8 +85,8 @@ func TestCheckCurrentEpoch(t *testing.T) {
 	f(6, 5, ErrUnknownLeaderEpoch)
 }
 
-// TestFollower: its HW is min(leader's HW, own LEO) and only moves forward by fetching; batches of an
-// epoch above the fetch's are refused (KAFKA-18723).
+// TestFollower: its HW is min(leader's HW, own LEO) and only moves forward by fetching; batches of
+// an epoch above the fetch's are refused (KAFKA-18723).
 func TestFollower(t *testing.T) {
 	f := NewFollower(3, 10, 4)
 	if !f.MayAppend(3, 10) || !f.MayAppend(2, 10) || f.MayAppend(4, 10) || f.MayAppend(3, 9) {

@@ -13,7 +13,8 @@ type Local struct {
 	Flushed int64
 }
 
-// ISRMember is a broker in a wanted in-sync set, with the registration epoch the leader believes in.
+// ISRMember is a broker in a wanted in-sync set, with the registration epoch the leader believes
+// in.
 type ISRMember struct {
 	BrokerID int32
 	// BrokerEpoch is -1 when unknown; the controller then does not compare it (KIP-903).
@@ -42,7 +43,8 @@ type Effects struct {
 
 // Policy is the part of a partition's configuration that the leader obeys.
 type Policy struct {
-	// MinInSync is min.insync.replicas. What counts is the smaller of it and the number of replicas.
+	// MinInSync is min.insync.replicas. What counts is the smaller of it and the number of
+	// replicas.
 	MinInSync int
 	// LagTimeMaxMs is replica.lag.time.max.ms.
 	LagTimeMaxMs int64

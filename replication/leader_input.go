@@ -18,12 +18,12 @@ func (l *Leader) Appended(local Local, nowMs int64) Effects {
 	return l.effects(l.advance(nowMs))
 }
 
-// FollowerFetched tells that a follower asked for fetchOffset, its own log end offset, at nowMs under
-// the broker epoch it carried, or -1. The code is not ErrNone, and nothing changes, when the broker
-// is no replica as far as this leader knows (UNKNOWN_LEADER_EPOCH: its metadata may be ahead), when
-// the fetch comes from an earlier incarnation of the broker (NOT_LEADER_OR_FOLLOWER), or when the
-// offset is beyond the leader's end (OFFSET_OUT_OF_RANGE).
-// The caller has already checked the fetch's leader epoch and that its log does not diverge.
+// FollowerFetched tells that a follower asked for fetchOffset, its own log end offset, at nowMs
+// under the broker epoch it carried, or -1. The code is not ErrNone, and nothing changes, when the
+// broker is no replica as far as this leader knows (UNKNOWN_LEADER_EPOCH: its metadata may be
+// ahead), when the fetch comes from an earlier incarnation of the broker (NOT_LEADER_OR_FOLLOWER),
+// or when the offset is beyond the leader's end (OFFSET_OUT_OF_RANGE). The caller has already
+// checked the fetch's leader epoch and that its log does not diverge.
 func (l *Leader) FollowerFetched(
 	brokerID int32, brokerEpoch, fetchOffset, nowMs int64,
 ) (Effects, int16) {
@@ -82,12 +82,13 @@ func (l *Leader) Committed(c Committed, nowMs int64) (Effects, int16) {
 	return l.effects(l.advance(nowMs)), ErrNone
 }
 
-// AlterFailed tells that the controller refused the change of that Attempt, or could not be reached,
-// and returns Effects whose Alter is the same change where trying again may help. An answer to any but
-// the latest attempt changes nothing. INELIGIBLE_REPLICA and OPERATION_NOT_ATTEMPTED take the change
-// back; the driver keeps requests to the controller in order, so that none can be committed after it. After FENCED_LEADER_EPOCH, INVALID_UPDATE_VERSION, INVALID_REQUEST, an
-// unknown topic or NEW_LEADER_ELECTED it stays in doubt, and keeps holding the HW back, until the
-// metadata shows what was committed.
+// AlterFailed tells that the controller refused the change of that Attempt, or could not be
+// reached, and returns Effects whose Alter is the same change where trying again may help. An
+// answer to any but the latest attempt changes nothing. INELIGIBLE_REPLICA and
+// OPERATION_NOT_ATTEMPTED take the change back; the driver keeps requests to the controller in
+// order, so that none can be committed after it. After FENCED_LEADER_EPOCH,
+// INVALID_UPDATE_VERSION, INVALID_REQUEST, an unknown topic or NEW_LEADER_ELECTED it stays in
+// doubt, and keeps holding the HW back, until the metadata shows what was committed.
 func (l *Leader) AlterFailed(attempt uint64, code int16, nowMs int64) Effects {
 	if l.pending == pendingNone || attempt != l.attempt {
 		return l.effects(false)
@@ -160,8 +161,9 @@ func (l *Leader) caughtUp(r *replica, nowMs int64) bool {
 	return r.leo == l.local.LEO || nowMs-r.caughtUpMs <= l.policy.LagTimeMaxMs
 }
 
-// fetched notes a fetch. Reaching what was the leader's end at the previous fetch counts as caught up
-// at the time of that fetch: under constant load no fetch ever reaches the end of its own moment.
+// fetched notes a fetch. Reaching what was the leader's end at the previous fetch counts as caught
+// up at the time of that fetch: under constant load no fetch ever reaches the end of its own
+// moment.
 func (r *replica) fetched(brokerEpoch, fetchOffset, leaderLEO, nowMs int64) {
 	switch {
 	case fetchOffset >= leaderLEO:

@@ -63,8 +63,8 @@ func (l *Leader) AppendFollowers(dst []FollowerState) []FollowerState {
 }
 
 // CheckLatest says whether bound, the HW or LSO that a ListOffsets for LATEST would answer, may be
-// told yet. A new leader's HW may still be behind what its predecessor exposed; before it has passed
-// the start of the leader's own epoch the answer is OFFSET_NOT_AVAILABLE (KIP-207).
+// told yet. A new leader's HW may still be behind what its predecessor exposed; before it has
+// passed the start of the leader's own epoch the answer is OFFSET_NOT_AVAILABLE (KIP-207).
 func (l *Leader) CheckLatest(bound int64) (code int16) {
 	if bound < l.epochStartOffset {
 		return ErrOffsetNotAvailable

@@ -8,10 +8,11 @@ import (
 	"testing"
 )
 
-// The simulation runs one partition on three brokers with a controller. Messages are lost, doubled and
-// reordered; brokers pause, crash and come back; leaders are elected cleanly, from the ISR only. After
-// every step it checks what replication promises. A mutant is a bug put into the drivers around the
-// core, of the kind that a broken core would have; the simulation must find each.
+// The simulation runs one partition on three brokers with a controller. Messages are lost, doubled
+// and reordered; brokers pause, crash and come back; leaders are elected cleanly, from the ISR
+// only. After every step it checks what replication promises. A mutant is a bug put into the
+// drivers around the core, of the kind that a broken core would have; the simulation must find
+// each.
 
 // mutant is a bug to be found.
 type mutant string
@@ -112,8 +113,8 @@ type sim struct {
 	truth   *simMetadata
 	net     []simMessage
 	exposed []simRecord // What any leader's HW has passed, for ever.
-	// held has, by value, a bit for each broker that ever stored the record: a crash after that does
-	// not make the promise at the time a lie.
+	// held has, by value, a bit for each broker that ever stored the record: a crash after that
+	// does not make the promise at the time a lie.
 	held    map[int]uint8
 	doubled int // Percent of messages that come twice.
 	moves   int // In a thousand steps, preferred leader elections.
@@ -453,7 +454,8 @@ func (s *sim) tick(b *simBroker) {
 	if b.up && b.leader != nil {
 		s.effects(b, b.leader.Tick(s.now))
 	}
-	if s.mutant == mutRollbackInDoubt && b.leader != nil && b.leader.AlterPending() && s.chance(30) {
+	inDoubt := b.leader != nil && b.leader.AlterPending()
+	if s.mutant == mutRollbackInDoubt && inDoubt && s.chance(30) {
 		s.rollBack(b)
 	}
 	if s.mutant == mutTruncateToHW && b.follower != nil && s.chance(30) {
@@ -614,8 +616,8 @@ func (s *sim) check() {
 	}
 }
 
-// checkMatch holds the log matching property: where two logs have a record of one epoch at one offset,
-// they are equal up to there.
+// checkMatch holds the log matching property: where two logs have a record of one epoch at one
+// offset, they are equal up to there.
 func (s *sim) checkMatch(a, b *simBroker) {
 	for i := min(len(a.log), len(b.log)) - 1; i >= 0; i-- {
 		if a.log[i].epoch == b.log[i].epoch {
@@ -627,8 +629,8 @@ func (s *sim) checkMatch(a, b *simBroker) {
 	}
 }
 
-// run plays a seed and returns the simulation and what went wrong. A broken core may also panic with
-// a BUG, which counts as found only for mutants.
+// run plays a seed and returns the simulation and what went wrong. A broken core may also panic
+// with a BUG, which counts as found only for mutants.
 func run(seed uint64, m mutant, steps int) (s *sim, err error) {
 	s = newSim(seed, m)
 	defer func() {
@@ -645,8 +647,9 @@ func run(seed uint64, m mutant, steps int) (s *sim, err error) {
 	return s, nil
 }
 
-// TestSimulation: with clean elections nothing that was visible or acked is ever lost, HWs do not move
-// back and logs do not diverge, whatever the network does (KIP-101, KIP-279, KIP-320, KIP-966).
+// TestSimulation: with clean elections nothing that was visible or acked is ever lost, HWs do not
+// move back and logs do not diverge, whatever the network does (KIP-101, KIP-279, KIP-320,
+// KIP-966).
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	seeds, acked, elected, visible := 1000, 0, 0, 0

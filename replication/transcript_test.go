@@ -28,8 +28,8 @@ func (p peers) BrokerEpoch(id int32) int64 {
 	return -1
 }
 
-// TestLeaderTranscripts plays testdata/leader/*: each line of input is an event, each line of output
-// what the leader makes of it. The files cite the rules they show.
+// TestLeaderTranscripts plays testdata/leader/*: each line of input is an event, each line of
+// output what the leader makes of it. The files cite the rules they show.
 func TestLeaderTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/leader", func(t *testing.T, path string) {
 		d := &leaderDriver{peers: peers{}}

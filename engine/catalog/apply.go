@@ -42,8 +42,8 @@ func (d *draft) effect(e Effect) {
 	d.effects = append(d.effects, e)
 }
 
-// refreshTopics lets effects point to topics as the whole entry left them: a TopicCreated comes before
-// the entry's PartitionsAdded, which then needs no effect of its own.
+// refreshTopics lets effects point to topics as the whole entry left them: a TopicCreated comes
+// before the entry's PartitionsAdded, which then needs no effect of its own.
 func (d *draft) refreshTopics() {
 	created := map[UUID]bool{}
 	kept := d.effects[:0]

@@ -37,8 +37,8 @@ type FeatureLevel struct {
 	Level int16
 }
 
-// BrokerRegistered adds a broker or replaces its registration. Its epoch must be greater than that of
-// any registration it replaces.
+// BrokerRegistered adds a broker or replaces its registration. Its epoch must be greater than that
+// of any registration it replaces.
 type BrokerRegistered struct{ Broker Broker }
 
 // BrokerChanged replaces what may change under one registration.

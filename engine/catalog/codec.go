@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Bounds on what an encoded entry may say, so that a damaged or hostile length cannot ask for memory
-// that the bytes present do not justify.
+// Bounds on what an encoded entry may say, so that a damaged or hostile length cannot ask for
+// memory that the bytes present do not justify.
 const (
 	entryVersion  = 1
 	changeVersion = 1
@@ -54,9 +54,9 @@ func appendChange(dst []byte, c Change) []byte {
 	return dst
 }
 
-// DecodeEntry returns the changes of an encoded entry. The result holds no reference to entry. Fields
-// that a newer version appended to a known change are skipped; a change of unknown type is an error
-// wrapping ErrUnknownChange, anything malformed one wrapping ErrCorrupt.
+// DecodeEntry returns the changes of an encoded entry. The result holds no reference to entry.
+// Fields that a newer version appended to a known change are skipped; a change of unknown type is
+// an error wrapping ErrUnknownChange, anything malformed one wrapping ErrCorrupt.
 func DecodeEntry(entry []byte) ([]Change, error) {
 	r := reader{b: entry}
 	if v := r.byte(); !r.short && v != entryVersion {

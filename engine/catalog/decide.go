@@ -86,10 +86,12 @@ type TopicResult struct {
 	ReplicationFactor int16
 }
 
-// CreateTopics decides a CreateTopics request. ids supplies fresh random ids, at least one for each
-// topic asked for. There is one result for each distinct name, in order, and the changes create those
-// without error, all in one entry. With nothing to create the changes are empty.
-func CreateTopics(im *Image, env *Environment, topics []NewTopic, ids []UUID) ([]Change, []TopicResult) {
+// CreateTopics decides a CreateTopics request. ids supplies fresh random ids, at least one for
+// each topic asked for. There is one result for each distinct name, in order, and the changes
+// create those without error, all in one entry. With nothing to create the changes are empty.
+func CreateTopics(
+	im *Image, env *Environment, topics []NewTopic, ids []UUID,
+) ([]Change, []TopicResult) {
 	return createTopics(im, env, topics, ids)
 }
 
@@ -99,8 +101,8 @@ type TopicRef struct {
 	ID   UUID
 }
 
-// DeleteTopics decides a DeleteTopics request. There is one result for each distinct topic named; one
-// that is named twice is an error and stays.
+// DeleteTopics decides a DeleteTopics request. There is one result for each distinct topic named;
+// one that is named twice is an error and stays.
 func DeleteTopics(im *Image, env *Environment, topics []TopicRef) ([]Change, []TopicResult) {
 	return deleteTopics(im, env, topics)
 }
@@ -114,7 +116,9 @@ type MorePartitions struct {
 }
 
 // CreatePartitions decides a CreatePartitions request. There is one result for each distinct name.
-func CreatePartitions(im *Image, env *Environment, topics []MorePartitions) ([]Change, []TopicResult) {
+func CreatePartitions(
+	im *Image, env *Environment, topics []MorePartitions,
+) ([]Change, []TopicResult) {
 	return createPartitions(im, env, topics)
 }
 
@@ -173,19 +177,23 @@ const ProducerIDBlock = 1000
 
 // AllocateProducerIDs gives the next block of producer ids to a registered broker. The caller hands
 // the ids out only once the change is durable.
-func AllocateProducerIDs(im *Image, brokerID int32, brokerEpoch int64) (ProducerIDsAssigned, Error) {
+func AllocateProducerIDs(
+	im *Image, brokerID int32, brokerEpoch int64,
+) (ProducerIDsAssigned, Error) {
 	return allocateProducerIDs(im, brokerID, brokerEpoch)
 }
 
-// RegisterBroker decides a broker's registration. Its Epoch is ignored and given by the decider: one
-// more than the index of the image. Another incarnation of a broker that is registered and not fenced
-// is a duplicate; a node that replaces its own earlier registration, or one whose session has ended,
-// is fenced by an earlier change. A broker without an incarnation, with a negative id, or unfenced
-// without endpoints or log directories is INVALID_REGISTRATION.
-func RegisterBroker(im *Image, broker Broker) ([]Change, Error) { return registerBroker(im, broker) }
+// RegisterBroker decides a broker's registration. Its Epoch is ignored and given by the decider:
+// one more than the index of the image. Another incarnation of a broker that is registered and not
+// fenced is a duplicate; a node that replaces its own earlier registration, or one whose session
+// has ended, is fenced by an earlier change. A broker without an incarnation, with a negative id,
+// or unfenced without endpoints or log directories is INVALID_REGISTRATION.
+func RegisterBroker(im *Image, broker Broker) ([]Change, Error) {
+	return registerBroker(im, broker)
+}
 
-// NameCluster decides how an empty image begins: with a cluster id and the finalized metadata.version
-// of this build. Once there is an id it does nothing.
+// NameCluster decides how an empty image begins: with a cluster id and the finalized
+// metadata.version of this build. Once there is an id it does nothing.
 func NameCluster(im *Image, clusterID string) []Change {
 	if im.ClusterID() != "" {
 		return nil

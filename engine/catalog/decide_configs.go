@@ -81,8 +81,8 @@ func applyOp(env *Environment, r Resource, after config.Map, op ConfigOp) Error 
 	}
 }
 
-// editList appends to or subtracts from a list: the one set on the resource, or where none is, the one
-// that holds without it.
+// editList appends to or subtracts from a list: the one set on the resource, or where none is, the
+// one that holds without it.
 func editList(env *Environment, r Resource, after config.Map, op ConfigOp) Error {
 	def := definition(r, op.Name)
 	if def == nil || def.Type != config.List {
@@ -133,8 +133,8 @@ func inherited(env *Environment, r Resource, name string) string {
 	return *entries[0].Value
 }
 
-// changesTo validates a resource's configs as they are to be, and returns the changes of the touched
-// ones, ordered by name.
+// changesTo validates a resource's configs as they are to be, and returns the changes of the
+// touched ones, ordered by name.
 func changesTo(
 	env *Environment, r Resource, after config.Map, touched []string,
 ) ([]Change, Error) {

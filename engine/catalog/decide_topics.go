@@ -6,8 +6,8 @@ import (
 	"sluice/engine/catalog/config"
 )
 
-// partitionsPerRequestMax bounds the partitions that one request creates, so that one entry, and the
-// work that applying it causes on every node, stays bounded.
+// partitionsPerRequestMax bounds the partitions that one request creates, so that one entry, and
+// the work that applying it causes on every node, stays bounded.
 const partitionsPerRequestMax = 10_000
 
 // repeats returns the keys that occur more than once.
@@ -23,7 +23,9 @@ func repeats[T any, K comparable](items []T, keyOf func(T) K) map[K]bool {
 	return twice
 }
 
-func createTopics(im *Image, env *Environment, topics []NewTopic, ids []UUID) ([]Change, []TopicResult) {
+func createTopics(
+	im *Image, env *Environment, topics []NewTopic, ids []UUID,
+) ([]Change, []TopicResult) {
 	results := make([]TopicResult, 0, len(topics))
 	tooMany := wanted(env, topics) > partitionsPerRequestMax
 	twice := repeats(topics, func(t NewTopic) string { return t.Name })

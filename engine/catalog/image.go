@@ -91,8 +91,8 @@ type Partition struct {
 	Recovering bool
 }
 
-// Topic is a topic with its partitions, whose ids are 0 to PartitionCount()-1. A *Topic reached from
-// an Image is immutable.
+// Topic is a topic with its partitions, whose ids are 0 to PartitionCount()-1. A *Topic reached
+// from an Image is immutable.
 type Topic struct {
 	ID       UUID
 	Name     string
@@ -214,7 +214,8 @@ func (im *Image) Broker(id int32) *Broker {
 func compareBroker(b *Broker, id int32) int { return cmp.Compare(b.ID, id) }
 
 // ISREligible says whether a broker may join an in-sync set under the epoch it fetched with: it is
-// registered, unfenced, not shutting down (KIP-841), and the epoch is its current one (KIP-903) or -1.
+// registered, unfenced, not shutting down (KIP-841), and the epoch is its current one (KIP-903) or
+// -1.
 func (im *Image) ISREligible(brokerID int32, brokerEpoch int64) bool {
 	b := im.Broker(brokerID)
 	return b != nil && !b.Fenced && !b.ShuttingDown &&

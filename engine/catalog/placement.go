@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// place assigns n new partitions of factor replicas each to the brokers. Leaders go round robin over
-// the brokers that serve, beginning at start. Followers come from the brokers after the leader, each
-// partition's a step further away each time the leaders have gone round, so that a broker's followers
-// spread over all others. Where racks are known the brokers stand in an order that alternates racks,
-// and a follower's rack is a new one for as long as there is one. Fenced brokers are followers only
-// when the others do not suffice; they begin outside the ISR.
+// place assigns n new partitions of factor replicas each to the brokers. Leaders go round robin
+// over the brokers that serve, beginning at start. Followers come from the brokers after the
+// leader, each partition's a step further away each time the leaders have gone round, so that a
+// broker's followers spread over all others. Where racks are known the brokers stand in an order
+// that alternates racks, and a follower's rack is a new one for as long as there is one. Fenced
+// brokers are followers only when the others do not suffice; they begin outside the ISR.
 func place(im *Image, n, factor int, start uint32) ([]Partition, Error) {
 	serving, fenced := candidates(im)
 	total := len(serving) + len(fenced)
@@ -35,7 +35,8 @@ func place(im *Image, n, factor int, start uint32) ([]Partition, Error) {
 	return parts, Error{}
 }
 
-// candidates are the brokers that may get replicas, those that serve in an order that alternates racks.
+// candidates are the brokers that may get replicas, those that serve in an order that alternates
+// racks.
 func candidates(im *Image) (serving, fenced []*Broker) {
 	byRack := map[string][]*Broker{}
 	var racks []string
@@ -66,8 +67,8 @@ func candidates(im *Image) (serving, fenced []*Broker) {
 	}
 }
 
-// pick returns up to factor brokers: the leader at index at, and followers from a ring of the others
-// that begins shift after it, first one from each rack not yet used, then any.
+// pick returns up to factor brokers: the leader at index at, and followers from a ring of the
+// others that begins shift after it, first one from each rack not yet used, then any.
 func pick(brokers []*Broker, at, shift, factor int) []int32 {
 	ids := append(make([]int32, 0, factor), brokers[at].ID)
 	racks := map[string]bool{brokers[at].Rack: true}

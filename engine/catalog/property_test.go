@@ -42,7 +42,8 @@ func (w *world) changes(t *rapid.T) []Change {
 	case 1:
 		return w.register(t, im)
 	case 2:
-		n := NewTopic{Name: name, Partitions: int32(rapid.IntRange(1, 70).Draw(t, "n")), ReplicationFactor: -1}
+		n := NewTopic{Name: name, ReplicationFactor: -1}
+		n.Partitions = int32(rapid.IntRange(1, 70).Draw(t, "n"))
 		changes, _ := CreateTopics(im, &w.env, []NewTopic{n}, []UUID{w.uuid()})
 		return changes
 	case 3:
@@ -54,9 +55,11 @@ func (w *world) changes(t *rapid.T) []Change {
 		return changes
 	case 5:
 		value := fmt.Sprint(rapid.IntRange(-1, 99).Draw(t, "value"))
-		op := ConfigOp{Op: AlterOp(rapid.IntRange(0, 1).Draw(t, "set")), Name: "retention.ms", Value: &value}
+		op := ConfigOp{Name: "retention.ms", Value: &value}
+		op.Op = AlterOp(rapid.IntRange(0, 1).Draw(t, "op"))
 		r := Resource{Type: ResourceTopic, Name: name}
-		changes, _ := IncrementalAlterConfigs(im, &w.env, []AlterResource{{Resource: r, Ops: []ConfigOp{op}}})
+		alter := []AlterResource{{Resource: r, Ops: []ConfigOp{op}}}
+		changes, _ := IncrementalAlterConfigs(im, &w.env, alter)
 		return changes
 	case 6:
 		c, e := AllocateProducerIDs(im, 1, im.BrokerEpoch(1))
@@ -65,7 +68,8 @@ func (w *world) changes(t *rapid.T) []Change {
 		}
 		return []Change{c}
 	case 7:
-		return []Change{FeatureLevel{Name: "group.version", Level: int16(rapid.IntRange(0, 1).Draw(t, "level"))}}
+		level := int16(rapid.IntRange(0, 1).Draw(t, "level"))
+		return []Change{FeatureLevel{Name: "group.version", Level: level}}
 	default:
 		return w.changePartition(t, im, name)
 	}
@@ -125,8 +129,8 @@ func (w *world) step(t *rapid.T) {
 	w.entries = append(w.entries, entry)
 }
 
-// TestReplay: applying is deterministic; a snapshot and the entries after it give the same image as all
-// entries; entries that a snapshot holds are passed over; an image never changes.
+// TestReplay: applying is deterministic; a snapshot and the entries after it give the same image
+// as all entries; entries that a snapshot holds are passed over; an image never changes.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -241,8 +245,8 @@ func TestSorted(t *testing.T) {
 	})
 }
 
-// TestForwardCompatibility: fields that a later version appends are skipped, an unknown change is an
-// error of its own, and an entry that fails leaves the image as it was.
+// TestForwardCompatibility: fields that a later version appends are skipped, an unknown change is
+// an error of its own, and an entry that fails leaves the image as it was.
 func TestForwardCompatibility(t *testing.T) {
 	entry := []byte{entryVersion, 1, byte(TypeClusterNamed), 9, 6, 2, 'i', 'd', 0xff, 0xff, 0xff}
 	s := NewState()
@@ -262,7 +266,8 @@ func TestForwardCompatibility(t *testing.T) {
 	}
 	f([]byte{entryVersion, 1, 200, 1, 0}, ErrUnknownChange)
 	f([]byte{entryVersion + 1, 0}, ErrUnknownChange)
-	f(EncodeEntry(nil, []Change{FeatureLevel{Name: MetadataVersionFeature, Level: 99}}), ErrUnknownChange)
+	newer := FeatureLevel{Name: MetadataVersionFeature, Level: 99}
+	f(EncodeEntry(nil, []Change{newer}), ErrUnknownChange)
 	f([]byte{entryVersion, 1, byte(TypeClusterNamed), 1, 1, 9}, ErrCorrupt)
 	f(EncodeEntry(nil, []Change{
 		FeatureLevel{Name: "x", Level: 1}, TopicDeleted{ID: UUID{1}},
@@ -336,7 +341,8 @@ func TestEveryChangeTypeHasADecoder(t *testing.T) {
 
 func FuzzDecodeEntry(f *testing.F) {
 	f.Add(EncodeEntry(nil, NameCluster(newImage(), "c")))
-	f.Add(EncodeEntry(nil, []Change{PartitionsAdded{Partitions: []Partition{{Replicas: []int32{1}}}}}))
+	added := PartitionsAdded{Partitions: []Partition{{Replicas: []int32{1}}}}
+	f.Add(EncodeEntry(nil, []Change{added}))
 	f.Add([]byte{entryVersion, 0})
 	f.Fuzz(func(t *testing.T, entry []byte) {
 		changes, err := DecodeEntry(entry)

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// reader decodes from b. Once it has run short, or met a value that cannot be, it returns zero values
-// from there on, and the caller looks at short and bad once, at the end.
+// reader decodes from b. Once it has run short, or met a value that cannot be, it returns zero
+// values from there on, and the caller looks at short and bad once, at the end.
 type reader struct {
 	b     []byte
 	short bool

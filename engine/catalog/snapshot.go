@@ -61,8 +61,8 @@ func (im *Image) history() []Change {
 	return changes
 }
 
-// LoadSnapshot returns the image that AppendSnapshot encoded. The result holds no reference to data.
-// The error wraps ErrCorrupt, as when a single bit is off, or ErrUnknownChange.
+// LoadSnapshot returns the image that AppendSnapshot encoded. The result holds no reference to
+// data. The error wraps ErrCorrupt, as when a single bit is off, or ErrUnknownChange.
 func LoadSnapshot(data []byte) (*Image, error) {
 	if len(data) < len(snapshotMagic)+8+snapshotTail {
 		return nil, fmt.Errorf("%w: snapshot of %d bytes", ErrCorrupt, len(data))

@@ -5,13 +5,13 @@ import "slices"
 // leafMax bounds the entries of one leaf of a sorted map: what an insertion copies.
 const leafMax = 128
 
-// sorted is an immutable ordered map from K to V, as an array of leaves that each hold up to leafMax
-// entries in order. A change copies one leaf and the array of leaves and shares all else: for 10,000
-// entries about 3 KiB. Lookups are two binary searches and do not allocate. The zero value is not
-// ready: use newSorted.
+// sorted is an immutable ordered map from K to V, as an array of leaves that each hold up to
+// leafMax entries in order. A change copies one leaf and the array of leaves and shares all else:
+// for 10,000 entries about 3 KiB. Lookups are two binary searches and do not allocate. The zero
+// value is not ready: use newSorted.
 //
-// A hash trie would copy less at a million entries, but has to be sorted for every snapshot and every
-// Metadata answer, and an outsider choosing names could make it degenerate.
+// A hash trie would copy less at a million entries, but has to be sorted for every snapshot and
+// every Metadata answer, and an outsider choosing names could make it degenerate.
 type sorted[K, V any] struct {
 	n       int
 	leaves  []leaf[K, V]
@@ -86,7 +86,8 @@ func (s *sorted[K, V]) with(key K, value V) sorted[K, V] {
 		next.leaves = replaced(s.leaves, at, fresh)
 		return next
 	}
-	left, right := fresh.split(splitAt(len(fresh.keys), at == len(s.leaves)-1 && index == len(old.keys)))
+	last := at == len(s.leaves)-1 && index == len(old.keys)
+	left, right := fresh.split(splitAt(len(fresh.keys), last))
 	next.leaves = inserted(s.leaves, at+1, right)
 	next.leaves[at] = left
 	return next
@@ -107,14 +108,15 @@ func (s *sorted[K, V]) set(key K, value V) {
 	s.n++
 	l.keys, l.values = slices.Insert(l.keys, index, key), slices.Insert(l.values, index, value)
 	if len(l.keys) > leafMax {
-		left, right := l.split(splitAt(len(l.keys), at == len(s.leaves)-1 && index == len(l.keys)-1))
+		last := at == len(s.leaves)-1 && index == len(l.keys)-1
+		left, right := l.split(splitAt(len(l.keys), last))
 		s.leaves = slices.Insert(s.leaves, at+1, right)
 		s.leaves[at] = left
 	}
 }
 
-// splitAt is where to split a leaf of n entries. Names often arrive in ascending order; splitting off the
-// entry that came last then leaves full leaves.
+// splitAt is where to split a leaf of n entries. Names often arrive in ascending order; splitting
+// off the entry that came last then leaves full leaves.
 func splitAt(n int, ascending bool) int {
 	if ascending {
 		return n - 1
@@ -193,8 +195,8 @@ func removed[T any](s []T, i int) []T {
 // pageSize is the number of partitions in a page: what a change of one partition copies.
 const pageSize = 32
 
-// partitions is an immutable array of partitions in pages, so that an ISR change in a topic of 10,000
-// copies one page and the page table, about 10 KiB, instead of a megabyte.
+// partitions is an immutable array of partitions in pages, so that an ISR change in a topic of
+// 10,000 copies one page and the page table, about 10 KiB, instead of a megabyte.
 type partitions struct {
 	n     int
 	pages [][]Partition

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// ErrInconsistent: an entry does not fit the image it is applied to. No decider makes such an entry,
-// and a node that meets one must not go on.
+// ErrInconsistent: an entry does not fit the image it is applied to. No decider makes such an
+// entry, and a node that meets one must not go on.
 var ErrInconsistent = errors.New("metadata entry does not fit")
 
 // EffectKind says what happened.
@@ -76,9 +76,10 @@ func (s *State) Image() *Image { return s.image.Load() }
 func (s *State) Load(im *Image) { s.image.Store(im) }
 
 // Apply applies the entry at index, publishes the new image, and returns what it did, in order. An
-// entry takes effect as a whole or not at all. An index that the image already holds, as in a replay
-// over a snapshot, does nothing. Indexes may have gaps. The error wraps ErrCorrupt, ErrUnknownChange
-// or ErrInconsistent; it is the same on every node, and no node may go on after it.
+// entry takes effect as a whole or not at all. An index that the image already holds, as in a
+// replay over a snapshot, does nothing. Indexes may have gaps. The error wraps ErrCorrupt,
+// ErrUnknownChange or ErrInconsistent; it is the same on every node, and no node may go on after
+// it.
 func (s *State) Apply(index uint64, entry []byte) ([]Effect, error) {
 	im := s.Image()
 	if index <= im.index {

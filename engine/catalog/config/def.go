@@ -67,14 +67,15 @@ func (d *Def) Sensitive() bool { return d.Type == Password }
 // "an integer of at least 1". It is never empty.
 func (d *Def) Allowed() string { return d.allowed() }
 
-// Check says whether value is one that the key takes. The error names key, value and what is allowed.
+// Check says whether value is one that the key takes. The error names key, value and what is
+// allowed.
 func (d *Def) Check(value string) error { return d.check(value) }
 
 // TopicDef returns the definition of a topic key, or nil.
 func TopicDef(name string) *Def { return topicIndex[name] }
 
-// BrokerDef returns the definition of a broker key, or nil. Keys with a listener.name.<l>. prefix are
-// looked up by what follows it.
+// BrokerDef returns the definition of a broker key, or nil. Keys with a listener.name.<l>. prefix
+// are looked up by what follows it.
 func BrokerDef(name string) *Def { return brokerDef(name) }
 
 // TopicDefs returns the definitions of all topic keys, ordered by name. The slice is borrowed.
@@ -122,13 +123,13 @@ type Entry struct {
 	Synonyms []Synonym
 }
 
-// DescribeTopic returns the entries of the named topic keys, or of all when names is nil, ordered by
-// name. Unknown names are left out.
+// DescribeTopic returns the entries of the named topic keys, or of all when names is nil, ordered
+// by name. Unknown names are left out.
 func DescribeTopic(l Layers, names []string) []Entry { return describeTopic(l, names) }
 
-// DescribeBroker returns the entries of the named broker keys, or of all when names is nil, ordered by
-// name. Keys that no definition knows but that a layer sets are shown as sensitive strings when names
-// asks for them, as their values might be secrets.
+// DescribeBroker returns the entries of the named broker keys, or of all when names is nil,
+// ordered by name. Keys that no definition knows but that a layer sets are shown as sensitive, as
+// their values might be secrets.
 func DescribeBroker(l Layers, names []string) []Entry { return describeBroker(l, names) }
 
 // DescribeDefault returns the entries of the keys that are dynamically set as the default of all

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// The rules here are those of Kafka's ConfigHelper: a key's synonyms are every place that sets it or
-// a name it derives from, strongest first, ending with built-in defaults; leading ones under another
-// name are dropped; and the first that remains is the source. So retention.ms that comes from
-// log.retention.hours is shown as a default, without synonyms, just as Kafka shows it.
+// The rules here are those of Kafka's ConfigHelper: a key's synonyms are every place that sets it
+// or a name it derives from, strongest first, ending with built-in defaults; leading ones under
+// another name are dropped; and the first that remains is the source. So retention.ms that comes
+// from log.retention.hours is shown as a default, without synonyms, just as Kafka shows it.
 
 func describeTopic(l Layers, names []string) []Entry {
 	var entries []Entry
@@ -128,8 +128,8 @@ func brokerEntry(l Layers, name string) Entry {
 	}
 	if len(e.Synonyms) > 0 {
 		e.Value = e.Synonyms[0].Value
-	} else if v, ok := brokerValue(l, d); ok {
-		e.Value = &v
+	} else if !d.NoDefault {
+		e.Value = &d.Default
 	}
 	return e
 }
@@ -153,7 +153,8 @@ func describeDefault(l Layers, names []string) []Entry {
 	return entries
 }
 
-// suggestion names the definition whose name is nearest, when one is near enough to be a typing error.
+// suggestion names the definition whose name is nearest, when one is near enough to be a typing
+// error.
 func suggestion(name string, among []*Def) string {
 	best, bestAt := "", len(name)/4+2
 	if len(name) > 200 {
@@ -170,8 +171,8 @@ func suggestion(name string, among []*Def) string {
 	return "; did you mean " + best + "?"
 }
 
-// distance is the number of inserted, removed or changed bytes between a and b, or most when it is not
-// below that.
+// distance is the number of inserted, removed or changed bytes between a and b, or most when it is
+// not below that.
 func distance(a, b string, most int) int {
 	if len(a)-len(b) >= most || len(b)-len(a) >= most {
 		return most

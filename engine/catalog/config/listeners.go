@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// ParseListeners reads a list of NAME://host:port, as in listeners and advertised.listeners. The host
-// may be empty, a name, an IPv4 address, or an IPv6 address in brackets. protocols maps names to
-// security protocols, as listener.security.protocol.map says; a name that it lacks is an error. Names
-// come out in upper case.
+// ParseListeners reads a list of NAME://host:port, as in listeners and advertised.listeners. The
+// host may be empty, a name, an IPv4 address, or an IPv6 address in brackets. protocols maps names
+// to security protocols, as listener.security.protocol.map says; a name that it lacks is an error.
+// Names come out in upper case.
 func ParseListeners(value string, protocols map[string]string) ([]Listener, error) {
 	var all []Listener
 	for _, item := range SplitList(value) {
@@ -81,8 +81,8 @@ func parseHost(host string) (string, error) {
 	return host, nil
 }
 
-// isIPv6 says whether host looks like an IPv6 address: hexadecimal groups, colons, a dotted tail and a
-// zone. Binding to it is the real test.
+// isIPv6 says whether host looks like an IPv6 address: hexadecimal groups, colons, a dotted tail
+// and a zone. Binding to it is the real test.
 func isIPv6(host string) bool {
 	address, _, _ := strings.Cut(host, "%")
 	return strings.Count(address, ":") >= 2 && strings.Trim(address, "0123456789abcdefABCDEF:.") == ""
@@ -102,8 +102,8 @@ func IsWildcard(host string) bool {
 	return host == "" || host == "0.0.0.0" || isIPv6(host) && strings.Trim(host, "0:") == ""
 }
 
-// checkDistinct refuses listeners that share a name or, when sharePorts is false, a port. As in Kafka,
-// one IPv4 and one IPv6 address may have the same port. Port 0 is a new one each time.
+// checkDistinct refuses listeners that share a name or, when sharePorts is false, a port. As in
+// Kafka, one IPv4 and one IPv6 address may have the same port. Port 0 is a new one each time.
 func checkDistinct(listeners []Listener, sharePorts bool) error {
 	for i, a := range listeners {
 		for _, b := range listeners[:i] {
@@ -192,7 +192,9 @@ func (b *builder) advertised(protocols map[string]string, controllers []string) 
 		return
 	}
 	for _, l := range all {
-		bound := slices.ContainsFunc(b.s.Listeners, func(o Listener) bool { return o.Name == l.Name })
+		bound := slices.ContainsFunc(b.s.Listeners, func(o Listener) bool {
+			return o.Name == l.Name
+		})
 		switch {
 		case slices.Contains(controllers, l.Name):
 			continue

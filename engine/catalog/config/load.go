@@ -214,7 +214,8 @@ func (b *builder) directories() {
 	}
 }
 
-// explicitFactor is a replication factor when it is set, and 0, for the broker to choose, otherwise.
+// explicitFactor is a replication factor when it is set, and 0, for the broker to choose,
+// otherwise.
 func (b *builder) explicitFactor(name string) int16 {
 	if !b.set(name) {
 		return 0

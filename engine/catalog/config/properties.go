@@ -15,10 +15,10 @@ type Property struct {
 }
 
 // ParseProperties reads the syntax of Java's Properties: lines whose first character is # or ! are
-// comments; a key ends at the first =, : or blank that no backslash precedes; a backslash at the end
-// of a line continues it, and the next line's leading blanks are dropped; \t \n \r \f and \uXXXX are
-// characters, and any other character after a backslash is itself. Settings come in the order of the
-// file, repeated keys included. Only a malformed \u is an error; it names its line.
+// comments; a key ends at the first =, : or blank that no backslash precedes; a backslash at the
+// end of a line continues it, and the next line's leading blanks are dropped; \t \n \r \f and
+// \uXXXX are characters, and any other character after a backslash is itself. Settings come in the
+// order of the file, repeated keys included. Only a malformed \u is an error; it names its line.
 func ParseProperties(text string) ([]Property, error) {
 	var all []Property
 	lines := splitLines(text)

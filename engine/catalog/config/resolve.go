@@ -25,7 +25,8 @@ func brokerValue(l Layers, d *Def) (value string, ok bool) {
 	return d.Default, !d.NoDefault
 }
 
-// scale turns a value in a coarser unit into milliseconds. A negative one means "no bound" and becomes
+// scale turns a value in a coarser unit into milliseconds. A negative one means "no bound" and
+// becomes
 // -1; one that overflows becomes the greatest number.
 func scale(value string, unitMs int64) string {
 	n, err := strconv.ParseInt(value, 10, 64)

@@ -224,8 +224,8 @@ func isReplicaPair(item string) bool {
 	return ok && err1 == nil && err2 == nil
 }
 
-// SplitList splits a list value at its commas and trims blanks around each item. A blank value is the
-// empty list.
+// SplitList splits a list value at its commas and trims blanks around each item. A blank value is
+// the empty list.
 func SplitList(value string) []string {
 	value = strings.TrimSpace(value)
 	if value == "" {

@@ -96,6 +96,7 @@ func Defaults() *Server {
 // TopicLayers returns the layers of a topic, with this server's static layer.
 func (s *Server) TopicLayers(topic, dynamicBroker, dynamicDefault Getter) Layers {
 	return Layers{
-		Topic: topic, DynamicBroker: dynamicBroker, DynamicDefault: dynamicDefault, Static: s.Static,
+		Topic: topic, DynamicBroker: dynamicBroker, DynamicDefault: dynamicDefault,
+		Static: s.Static,
 	}
 }

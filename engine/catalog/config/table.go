@@ -53,8 +53,8 @@ func index(tables ...[]Def) (map[string]*Def, []*Def) {
 
 const listenerPrefix = "listener.name."
 
-// listenerBase returns what follows listener.name.<l>. in a key, with a SASL mechanism cut off where
-// one is in between, and whether the key has that prefix.
+// listenerBase returns what follows listener.name.<l>. in a key, with a SASL mechanism cut off
+// where one is in between, and whether the key has that prefix.
 func listenerBase(name string) (base string, ok bool) {
 	rest, ok := strings.CutPrefix(name, listenerPrefix)
 	if !ok {
@@ -94,8 +94,8 @@ func brokerDef(name string) *Def {
 	return nil
 }
 
-// synonymsOf returns the names that may set a broker key, strongest first. Listener-prefixed keys fall
-// back to the key without the prefix.
+// synonymsOf returns the names that may set a broker key, strongest first. Listener-prefixed keys
+// fall back to the key without the prefix.
 func synonymsOf(name string) []string {
 	for _, chain := range chains {
 		i := slices.IndexFunc(chain, func(a alias) bool { return a.name == name })

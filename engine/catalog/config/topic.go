@@ -36,7 +36,8 @@ const (
 	CompressionZstd
 )
 
-// Topic is what holds for one topic: a flat, comparable value. Times are milliseconds and sizes bytes.
+// Topic is what holds for one topic: a flat, comparable value. Times are milliseconds and sizes
+// bytes.
 type Topic struct {
 	SegmentBytes       int32
 	SegmentMs          int64
