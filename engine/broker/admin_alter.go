@@ -10,7 +10,8 @@ import (
 	"sluice/wire"
 )
 
-// alterKey is one key of a resource to alter, as AlterConfigs and IncrementalAlterConfigs ask for it.
+// alterKey is one key of a resource to alter, as AlterConfigs and IncrementalAlterConfigs ask for
+// it.
 type alterKey struct {
 	name  string
 	value *string
@@ -78,7 +79,8 @@ func (a *alterRequest) screen(nodeID int32) catalog.Error {
 	}
 }
 
-// screenBroker checks changes of this broker's configs, or with an empty name of the defaults of all.
+// screenBroker checks changes of this broker's configs, or with an empty name of the defaults of
+// all.
 func (a *alterRequest) screenBroker(nodeID int32) catalog.Error {
 	if name := a.resource.Name; name != "" {
 		if e := checkOwnID(nodeID, name); !e.OK() {
@@ -93,8 +95,8 @@ func (a *alterRequest) screenBroker(nodeID int32) catalog.Error {
 	return catalog.Error{}
 }
 
-// checkOwnID says whether a resource's name is this broker's id. Only the broker itself knows whether
-// a value suits it.
+// checkOwnID says whether a resource's name is this broker's id. Only the broker itself knows
+// whether a value suits it.
 func checkOwnID(nodeID int32, name string) catalog.Error {
 	id, err := strconv.ParseInt(name, 10, 32)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"sluice/wire"
 )
 
-// TestScreenAlters: what is refused with INVALID_REQUEST before a decider looks, as measured on Kafka
-// (ConfigAdminManager.preprocess).
+// TestScreenAlters: what is refused with INVALID_REQUEST before a decider looks, as measured on
+// Kafka (ConfigAdminManager.preprocess).
 func TestScreenAlters(t *testing.T) {
 	x := func(s string) *string { return &s }
 	set := func(name, value string) alterKey { return alterKey{name: name, value: &value} }

@@ -6,8 +6,8 @@ import (
 	"sluice/wire"
 )
 
-// The bit fields of authorized operations (KIP-430): bit n stands for the ACL operation with the code
-// n. Without an authorizer everything that makes sense for a resource is allowed.
+// The bit fields of authorized operations (KIP-430): bit n stands for the ACL operation with the
+// code n. Without an authorizer everything that makes sense for a resource is allowed.
 const (
 	// topicOperations are read, write, create, delete, alter, describe, and describe and alter of
 	// configs.
@@ -39,8 +39,9 @@ func storageError() catalog.Error {
 	return catalog.Error{Code: wire.CodeKafkaStorageError, Message: messageStorage}
 }
 
-// decideChanges runs a decider on the newest image, and unless only validation was asked for makes its
-// changes durable and carries them out. An error means that nothing happened, and is logged here.
+// decideChanges runs a decider on the newest image, and unless only validation was asked for makes
+// its changes durable and carries them out. An error means that nothing happened, and is logged
+// here.
 func decideChanges[R any](
 	b *Broker, validateOnly bool,
 	decide func(im *catalog.Image) ([]catalog.Change, []R),

@@ -287,7 +287,8 @@ func TestAlterConfigs(t *testing.T) {
 	}
 }
 
-// TestDescribeLogDirs: sizes of what is there, null for everything, and a dir that failed (KIP-113).
+// TestDescribeLogDirs: sizes of what is there, null for everything, and a dir that failed
+// (KIP-113).
 func TestDescribeLogDirs(t *testing.T) {
 	t.Parallel()
 	tb := newTestBroker(t)
@@ -301,7 +302,8 @@ func TestDescribeLogDirs(t *testing.T) {
 		q.SetVersion(version)
 		q.Topics = topics
 		p := tb.roundTrip(q).(*kmsg.DescribeLogDirsResponse)
-		if len(p.Dirs) != 1 || (p.Dirs[0].TotalBytes > 0) != (version >= 4 && p.Dirs[0].ErrorCode == 0) {
+		knowsRoom := version >= 4 && p.Dirs[0].ErrorCode == 0
+		if len(p.Dirs) != 1 || (p.Dirs[0].TotalBytes > 0) != knowsRoom {
 			t.Errorf("v%d: %+v", version, p)
 		}
 		s := fmt.Sprintf("code %d", p.Dirs[0].ErrorCode)

@@ -11,7 +11,9 @@ import (
 )
 
 // creation asks for one topic.
-func creation(version int16, name string, partitions int32, factor int16) *kmsg.CreateTopicsRequest {
+func creation(
+	version int16, name string, partitions int32, factor int16,
+) *kmsg.CreateTopicsRequest {
 	q := kmsg.NewPtrCreateTopicsRequest()
 	q.SetVersion(version)
 	t := kmsg.NewCreateTopicsRequestTopic()
@@ -136,7 +138,9 @@ func TestCreatePartitions(t *testing.T) {
 	for version := int16(0); version <= 3; version++ {
 		name := fmt.Sprintf("v%d", version)
 		tb.mustCreate(name, 2)
-		ask := func(what string, want int16, count int32, change func(*kmsg.CreatePartitionsRequest)) {
+		ask := func(
+			what string, want int16, count int32, change func(*kmsg.CreatePartitionsRequest),
+		) {
 			t.Helper()
 			q := kmsg.NewPtrCreatePartitionsRequest()
 			q.SetVersion(version)
@@ -201,7 +205,8 @@ func TestInitProducerID(t *testing.T) {
 			if p.ErrorCode != 0 && (p.ProducerID != -1 || p.ProducerEpoch != -1) {
 				t.Errorf("v%d: refused with an id: %+v", version, p)
 			}
-			if p.ErrorCode == 0 && (p.ProducerID < 0 || p.ProducerEpoch != 0 || seen[p.ProducerID]) {
+			fresh := p.ProducerID >= 0 && p.ProducerEpoch == 0 && !seen[p.ProducerID]
+			if p.ErrorCode == 0 && !fresh {
 				t.Errorf("v%d: %+v after %v", version, p, seen)
 			}
 			seen[p.ProducerID] = true

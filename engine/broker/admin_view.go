@@ -8,8 +8,8 @@ import (
 )
 
 // clusterView is what a client on one listener is told of brokers and partitions, by Metadata,
-// DescribeCluster and DescribeTopicPartitions. It is built for one request from one image, so that an
-// answer never mixes two states of the cluster.
+// DescribeCluster and DescribeTopicPartitions. It is built for one request from one image, so that
+// an answer never mixes two states of the cluster.
 type clusterView struct {
 	im   *catalog.Image
 	self int32
@@ -80,8 +80,8 @@ func failedHere(replicas []*replica, index int32) bool {
 }
 
 // leader returns the partition's leader, or NoLeader with the reason: LEADER_NOT_AVAILABLE when
-// there is none, LISTENER_NOT_FOUND when the client's listener does not reach it. A fenced leader is
-// still told, as Kafka does; the controller is about to replace it.
+// there is none, LISTENER_NOT_FOUND when the client's listener does not reach it. A fenced leader
+// is still told, as Kafka does; the controller is about to replace it.
 func (v *clusterView) leader(p *catalog.Partition, failed bool) (id int32, code int16) {
 	if p.Leader == v.self && failed {
 		return catalog.NoLeader, wire.CodeLeaderNotAvailable
@@ -95,8 +95,9 @@ func (v *clusterView) leader(p *catalog.Partition, failed bool) (id int32, code 
 	return catalog.NoLeader, wire.CodeListenerNotFound
 }
 
-// offline lists the replicas that the client could not use: on brokers that are gone, fenced or out
-// of its reach, or in directories that failed. Nearly always there are none, and nothing is allocated.
+// offline lists the replicas that the client could not use: on brokers that are gone, fenced or
+// out of its reach, or in directories that failed. Nearly always there are none, and nothing is
+// allocated.
 func (v *clusterView) offline(p *catalog.Partition, failed bool) []int32 {
 	var list []int32
 	for i, id := range p.Replicas {

@@ -52,7 +52,9 @@ func withTopic(
 ) *catalog.Image {
 	t.Helper()
 	return applied(t, im,
-		catalog.TopicCreated{ID: catalog.UUID{id}, Name: name, Internal: catalog.IsInternalTopic(name)},
+		catalog.TopicCreated{
+			ID: catalog.UUID{id}, Name: name, Internal: catalog.IsInternalTopic(name),
+		},
 		catalog.PartitionsAdded{TopicID: catalog.UUID{id}, Partitions: parts})
 }
 
@@ -76,8 +78,9 @@ func testView(im *catalog.Image) *clusterView {
 	return newClusterView(im, nodeUp, brokers)
 }
 
-// TestMetadataLeaders: what a partition's leader and offline replicas are to a client, and Metadata's
-// codes by version: LISTENER_NOT_FOUND from v6, filtered replicas in v0 (KRaftMetadataCache).
+// TestMetadataLeaders: what a partition's leader and offline replicas are to a client, and
+// Metadata's codes by version: LISTENER_NOT_FOUND from v6, filtered replicas in v0
+// (KRaftMetadataCache).
 func TestMetadataLeaders(t *testing.T) {
 	lost, elsewhere, hereDir := on(nodeUp), on(nodeUp), on(nodeUp)
 	lost.Directories[0] = catalog.DirLost
@@ -191,7 +194,8 @@ func TestDescribeCluster(t *testing.T) {
 		3: wire.CodeUnsupportedEndpointType, -1: wire.CodeUnsupportedEndpointType,
 	} {
 		p := ask(func(q *kmsg.DescribeClusterRequest) { q.EndpointType = endpointType })
-		if p.ErrorCode != want || p.ErrorMessage == nil || p.Brokers != nil || p.ControllerID != -1 {
+		if p.ErrorCode != want || p.ErrorMessage == nil ||
+			p.Brokers != nil || p.ControllerID != -1 {
 			t.Errorf("endpoint type %d: %+v, want code %d", endpointType, p, want)
 		}
 	}

@@ -191,8 +191,8 @@ func TestListOffsetsAddress(t *testing.T) {
 		})
 }
 
-// TestListOffsetsNotLeader: a partition that other brokers have sends the client to new metadata, and
-// one on a failed log dir is KAFKA_STORAGE_ERROR.
+// TestListOffsetsNotLeader: a partition that other brokers have sends the client to new metadata,
+// and one on a failed log dir is KAFKA_STORAGE_ERROR.
 func TestListOffsetsNotLeader(t *testing.T) {
 	t.Parallel()
 	tb := newTestBroker(t)
@@ -215,8 +215,8 @@ func TestListOffsetsNotLeader(t *testing.T) {
 	tb.topics.add(x)
 }
 
-// TestListOffsetsLagging: a leader whose high watermark has not reached the start of its epoch tells
-// no latest offset, in the words of the client's version (KIP-207); followers are told.
+// TestListOffsetsLagging: a leader whose high watermark has not reached the start of its epoch
+// tells no latest offset, in the words of the client's version (KIP-207); followers are told.
 func TestListOffsetsLagging(t *testing.T) {
 	t.Parallel()
 	tb := newTestBroker(t)

@@ -86,8 +86,8 @@ func refusedMetadata(req *kmsg.MetadataRequest, code int16) kmsg.Response {
 	return p
 }
 
-// answerMetadata answers from the view. missing are the names that do not exist and that a topic may
-// have.
+// answerMetadata answers from the view. missing are the names that do not exist and that a topic
+// may have.
 func answerMetadata(
 	v *clusterView, req *kmsg.MetadataRequest, want metadataWanted,
 ) (p *kmsg.MetadataResponse, missing []string) {
@@ -154,8 +154,8 @@ func missingTopic(name string) kmsg.MetadataResponseTopic {
 	return t
 }
 
-// topicMetadata describes a topic. The lists of replicas are the image's own: 10,000 partitions cost
-// one allocation.
+// topicMetadata describes a topic. The lists of replicas are the image's own: 10,000 partitions
+// cost one allocation.
 func (v *clusterView) topicMetadata(t *catalog.Topic, version int16) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic, out.TopicID = &t.Name, t.ID

@@ -34,8 +34,8 @@ func show(p *kmsg.MetadataResponse) string {
 	return s
 }
 
-// TestMetadataTopics: who is asked for: null, empty, names, ids, twice the same, and what is refused
-// as a whole (KafkaApis.handleTopicMetadataRequest, MetadataRequest.isAllTopics).
+// TestMetadataTopics: who is asked for: null, empty, names, ids, twice the same, and what is
+// refused as a whole (KafkaApis.handleTopicMetadataRequest, MetadataRequest.isAllTopics).
 func TestMetadataTopics(t *testing.T) {
 	im := withTopic(t, testImage(t), "a", 1, on(nodeUp))
 	im = withTopic(t, im, "b", 2, on(nodeUp))
@@ -63,7 +63,8 @@ func TestMetadataTopics(t *testing.T) {
 	byID := func(version int16, name *string, ids ...byte) *kmsg.MetadataRequest {
 		q := metadataFor(version)
 		for _, id := range ids {
-			q.Topics = append(q.Topics, kmsg.MetadataRequestTopic{Topic: name, TopicID: [16]byte{id}})
+			t := kmsg.MetadataRequestTopic{Topic: name, TopicID: [16]byte{id}}
+			q.Topics = append(q.Topics, t)
 		}
 		return q
 	}
@@ -87,7 +88,8 @@ func TestMetadataTopics(t *testing.T) {
 	check("nameless beside an id", mixed, "a:0 ")
 }
 
-// TestMetadataOperations: authorized operations only where asked for, and not for unknown ids (KIP-430).
+// TestMetadataOperations: authorized operations only where asked for, and not for unknown ids
+// (KIP-430).
 func TestMetadataOperations(t *testing.T) {
 	im := withTopic(t, testImage(t), "a", 1, on(nodeUp))
 	q := metadataFor(10, "a", "x")
@@ -114,8 +116,8 @@ func TestMetadataBrokers(t *testing.T) {
 	}
 }
 
-// TestMetadataAutoCreate: a missing topic is made when the client and the broker both allow it, with
-// the broker's defaults; the first answer is UNKNOWN_TOPIC_OR_PARTITION all the same.
+// TestMetadataAutoCreate: a missing topic is made when the client and the broker both allow it,
+// with the broker's defaults; the first answer is UNKNOWN_TOPIC_OR_PARTITION all the same.
 func TestMetadataAutoCreate(t *testing.T) {
 	t.Parallel()
 	tb := newTestBroker(t, "num.partitions=3")

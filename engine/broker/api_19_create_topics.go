@@ -11,8 +11,8 @@ import (
 // createTopicsConfigs is the version from which on the answer tells what a new topic is like.
 const createTopicsConfigs = 5
 
-// handleCreateTopics creates topics, each or not as the decider says, all in one metadata entry. The
-// answer leaves when they are durable and their logs open, so a client may use them at once.
+// handleCreateTopics creates topics, each or not as the decider says, all in one metadata entry.
+// The answer leaves when they are durable and their logs open, so a client may use them at once.
 func handleCreateTopics(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.CreateTopicsRequest)
 	p := kmsg.NewPtrCreateTopicsResponse()

@@ -10,8 +10,8 @@ import (
 // deleteTopicsDisabledCode is the version from which on clients know TOPIC_DELETION_DISABLED.
 const deleteTopicsDisabledCode = 3
 
-// handleDeleteTopics deletes topics by name, or from version 6 on by id. When the answer leaves, names
-// are free and no request reaches the old logs; their files go after file.delete.delay.ms.
+// handleDeleteTopics deletes topics by name, or from version 6 on by id. When the answer leaves,
+// names are free and no request reaches the old logs; their files go after file.delete.delay.ms.
 func handleDeleteTopics(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.DeleteTopicsRequest)
 	mentions := deleteMentions(req)
@@ -76,8 +76,8 @@ func deletion(name *string, id [16]byte, e catalog.Error) kmsg.DeleteTopicsRespo
 	return t
 }
 
-// deletionPlan sorts a request's mentions of topics into those to delete and those to refuse. A topic
-// that is mentioned twice the same way is answered once and not deleted.
+// deletionPlan sorts a request's mentions of topics into those to delete and those to refuse. A
+// topic that is mentioned twice the same way is answered once and not deleted.
 type deletionPlan struct {
 	im      *catalog.Image
 	refs    []catalog.TopicRef
@@ -87,7 +87,8 @@ type deletionPlan struct {
 	ids   map[catalog.UUID]int
 }
 
-// planDeletions returns the topics to delete, each once and by id, and the answers about the others.
+// planDeletions returns the topics to delete, each once and by id, and the answers about the
+// others.
 func planDeletions(
 	im *catalog.Image, mentions []kmsg.DeleteTopicsRequestTopic,
 ) ([]catalog.TopicRef, []kmsg.DeleteTopicsResponseTopic) {

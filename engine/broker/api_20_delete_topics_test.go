@@ -33,7 +33,8 @@ func deletions(answers []kmsg.DeleteTopicsResponseTopic) string {
 	return s
 }
 
-// TestPlanDeletions: mentions by name, by id, twice and contradictory (ControllerApis.deleteTopics).
+// TestPlanDeletions: mentions by name, by id, twice and contradictory
+// (ControllerApis.deleteTopics).
 func TestPlanDeletions(t *testing.T) {
 	im := withTopic(t, testImage(t), "a", 1, on(nodeUp))
 	im = withTopic(t, im, "b", 2, on(nodeUp))

@@ -13,8 +13,8 @@ const (
 	noLowWatermark int64 = -1
 )
 
-// handleDeleteRecords advances logs' start offsets (KIP-107). The answer leaves once that is durable,
-// so that records which a client deleted do not come back after a crash.
+// handleDeleteRecords advances logs' start offsets (KIP-107). The answer leaves once that is
+// durable, so that records which a client deleted do not come back after a crash.
 func handleDeleteRecords(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.DeleteRecordsRequest)
 	p := kmsg.NewPtrDeleteRecordsResponse()

@@ -60,7 +60,8 @@ func deleteRecordsRequest(
 	return q
 }
 
-// TestDeleteRecordsTwice: of a partition named twice the last offset counts, and it is answered once.
+// TestDeleteRecordsTwice: of a partition named twice the last offset counts, and it is answered
+// once.
 func TestDeleteRecordsTwice(t *testing.T) {
 	t.Parallel()
 	tb := newTestBroker(t)

@@ -34,8 +34,8 @@ func handleInitProducerID(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	return p
 }
 
-// checkInitProducerID refuses what cannot be served. Transactional ids need a coordinator, which this
-// broker has none of: COORDINATOR_NOT_AVAILABLE says just that, and promises nothing.
+// checkInitProducerID refuses what cannot be served. Transactional ids need a coordinator, which
+// this broker has none of: COORDINATOR_NOT_AVAILABLE says just that, and promises nothing.
 func checkInitProducerID(req *kmsg.InitProducerIDRequest, timeoutMaxMs int32) int16 {
 	switch {
 	case (req.ProducerID == noProducer) != (req.ProducerEpoch == noProducer):

@@ -10,8 +10,8 @@ import (
 // noEpoch stands for no leader epoch in a request.
 const noEpoch = -1
 
-// handleOffsetForLeaderEpoch tells consumers and followers where a leader epoch ended in the leader's
-// log, so that they notice records that were truncated under them (KIP-101, 279, 320).
+// handleOffsetForLeaderEpoch tells consumers and followers where a leader epoch ended in the
+// leader's log, so that they notice records that were truncated under them (KIP-101, 279, 320).
 func handleOffsetForLeaderEpoch(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.OffsetForLeaderEpochRequest)
 	p := kmsg.NewPtrOffsetForLeaderEpochResponse()

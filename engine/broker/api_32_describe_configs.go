@@ -10,12 +10,12 @@ import (
 	"sluice/wire"
 )
 
-// describeMentionsMax is how often a request may name one resource: a few bytes of request cost some
-// kilobytes of answer, and only a client that means harm asks for the same again and again.
+// describeMentionsMax is how often a request may name one resource: a few bytes of request cost
+// some kilobytes of answer, and only a client that means harm asks for the same again and again.
 const describeMentionsMax = 16
 
-// handleDescribeConfigs shows the configs of topics and of this broker, with the source of each value
-// (KIP-133, 226, 569). Values of passwords are never shown.
+// handleDescribeConfigs shows the configs of topics and of this broker, with the source of each
+// value (KIP-133, 226, 569). Values of passwords are never shown.
 func handleDescribeConfigs(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.DescribeConfigsRequest)
 	p := kmsg.NewPtrDescribeConfigsResponse()
@@ -105,8 +105,8 @@ func (b *Broker) describeResource(
 	}
 }
 
-// knownNames leaves out names that stand for nothing and repetitions, so that the work for a resource
-// is bounded by what there is to describe, not by the request. Nil means all.
+// knownNames leaves out names that stand for nothing and repetitions, so that the work for a
+// resource is bounded by what there is to describe, not by the request. Nil means all.
 func knownNames(asked []string, known func(string) bool) []string {
 	if len(asked) == 0 {
 		return nil

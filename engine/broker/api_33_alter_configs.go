@@ -6,8 +6,9 @@ import (
 	"sluice/engine/catalog"
 )
 
-// handleAlterConfigs replaces the dynamic configs of resources as a whole (KIP-133): what is not named
-// returns to its default. Clients should use IncrementalAlterConfigs, which cannot lose an update.
+// handleAlterConfigs replaces the dynamic configs of resources as a whole (KIP-133): what is not
+// named returns to its default. Clients should use IncrementalAlterConfigs, which cannot lose an
+// update.
 func handleAlterConfigs(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.AlterConfigsRequest)
 	requests := make([]alterRequest, len(req.Resources))
@@ -24,7 +25,8 @@ func handleAlterConfigs(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	p := kmsg.NewPtrAlterConfigsResponse()
 	for i := range req.Resources {
 		r := kmsg.NewAlterConfigsResponseResource()
-		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
+		r.ResourceType = req.Resources[i].ResourceType
+		r.ResourceName = req.Resources[i].ResourceName
 		r.ErrorCode, r.ErrorMessage = errors[i].Code, messageOf(errors[i])
 		p.Resources = append(p.Resources, r)
 	}

@@ -11,8 +11,8 @@ import (
 	"sluice/wire"
 )
 
-// handleDescribeLogDirs tells what lies in each log dir and how much room it has (KIP-113, 827, 1066).
-// There are no future replicas: this broker does not move logs between its dirs.
+// handleDescribeLogDirs tells what lies in each log dir and how much room it has (KIP-113, 827,
+// 1066). There are no future replicas: this broker does not move logs between its dirs.
 func handleDescribeLogDirs(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.DescribeLogDirsRequest)
 	byDir := map[*logDir][]*replica{}
@@ -73,7 +73,8 @@ func describeDir(
 			continue
 		}
 		if n := len(out.Topics); n == 0 || out.Topics[n-1].Topic != r.topic.name {
-			out.Topics = append(out.Topics, kmsg.DescribeLogDirsResponseDirTopic{Topic: r.topic.name})
+			t := kmsg.DescribeLogDirsResponseDirTopic{Topic: r.topic.name}
+			out.Topics = append(out.Topics, t)
 		}
 		t := &out.Topics[len(out.Topics)-1]
 		t.Partitions = append(t.Partitions, kmsg.DescribeLogDirsResponseDirTopicPartition{

@@ -36,8 +36,8 @@ func handleCreatePartitions(b *Broker, _ *request, q kmsg.Request) kmsg.Response
 	return p
 }
 
-// decidePartitions decides a request. An assignment that is there but empty is one of no partitions,
-// and therefore of too few; only a null one leaves the placement to the broker.
+// decidePartitions decides a request. An assignment that is there but empty is one of no
+// partitions, and therefore of too few; only a null one leaves the placement to the broker.
 func decidePartitions(
 	im *catalog.Image, env *catalog.Environment, topics []kmsg.CreatePartitionsRequestTopic,
 ) ([]catalog.Change, []catalog.TopicResult) {

@@ -27,15 +27,17 @@ func handleIncrementalAlterConfigs(b *Broker, _ *request, q kmsg.Request) kmsg.R
 	p := kmsg.NewPtrIncrementalAlterConfigsResponse()
 	for i := range req.Resources {
 		r := kmsg.NewIncrementalAlterConfigsResponseResource()
-		r.ResourceType, r.ResourceName = req.Resources[i].ResourceType, req.Resources[i].ResourceName
+		r.ResourceType = req.Resources[i].ResourceType
+		r.ResourceName = req.Resources[i].ResourceName
 		r.ErrorCode, r.ErrorMessage = errors[i].Code, messageOf(errors[i])
 		p.Resources = append(p.Resources, r)
 	}
 	return p
 }
 
-// decideIncrements decides requests that were screened. An operation that does not exist fails all of
-// them: what the client means cannot be told, and Kafka answers UNKNOWN_SERVER_ERROR without a word.
+// decideIncrements decides requests that were screened. An operation that does not exist fails all
+// of them: what the client means cannot be told, and Kafka answers UNKNOWN_SERVER_ERROR without a
+// word.
 func decideIncrements(
 	im *catalog.Image, env *catalog.Environment, requests []alterRequest,
 ) ([]catalog.Change, []catalog.ResourceResult) {

@@ -10,8 +10,8 @@ import (
 	"sluice/wire"
 )
 
-// handleDescribeTopicPartitions describes topics in pages (KIP-966): in the order of names, a bounded
-// number of partitions at a time, with a cursor for where the next page begins.
+// handleDescribeTopicPartitions describes topics in pages (KIP-966): in the order of names, a
+// bounded number of partitions at a time, with a cursor for where the next page begins.
 func handleDescribeTopicPartitions(b *Broker, r *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.DescribeTopicPartitionsRequest)
 	limit := max(1, min(int(b.cfg.MaxPartitionsPerPage), int(req.ResponsePartitionLimit)))
@@ -41,8 +41,8 @@ func describeTopicPartitions(
 	return page.response
 }
 
-// pageNames returns the names to describe, ordered, beginning at the cursor. No names in the request
-// mean all topics. A cursor has to point to a topic of the request.
+// pageNames returns the names to describe, ordered, beginning at the cursor. No names in the
+// request mean all topics. A cursor has to point to a topic of the request.
 func pageNames(
 	im *catalog.Image, req *kmsg.DescribeTopicPartitionsRequest,
 ) (names func(yield func(string) bool), code int16) {
@@ -142,8 +142,8 @@ func (g *topicPage) next(name string, index int32) {
 	}
 }
 
-// describe describes one partition. The lists of eligible leaders are empty, not null, when there are
-// none.
+// describe describes one partition. The lists of eligible leaders are empty, not null, when there
+// are none.
 func (v *clusterView) describe(
 	t *catalog.Topic, index int32, failed bool,
 ) kmsg.DescribeTopicPartitionsResponseTopicPartition {

@@ -72,8 +72,8 @@ func TestDescribeTopicPartitionsPages(t *testing.T) {
 	check(ask(9, "b", 0, "a b", "b"), "b:0[01] ")
 }
 
-// TestDescribeTopicPartitionsFields: lists that Kafka sends empty are not null, operations are always
-// told, and a failed or unreachable leader is -1 without a code.
+// TestDescribeTopicPartitionsFields: lists that Kafka sends empty are not null, operations are
+// always told, and a failed or unreachable leader is -1 without a code.
 func TestDescribeTopicPartitionsFields(t *testing.T) {
 	elr := on(nodeHidden)
 	elr.ELR, elr.LastELR = []int32{4}, []int32{5}
