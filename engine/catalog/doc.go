@@ -42,7 +42,8 @@
 //	          length is that of the body, padded to 4 bytes: 80 80 80 00 is 0
 //
 // A later version of a change only appends fields to its body; a reader takes those it knows and
-// skips the rest, which is what the length is for. A type that a reader does not know, or another
+// skips the rest, which is what the length is for. Items of a list do not grow: what they gain
+// comes as a list of its own behind the others. A type that a reader does not know, or another
 // entry version, is ErrUnknownChange. Which types may be written is gated by the finalized feature
 // metadata.version (MetadataVersionLatest lists what each level adds), so that a newer node in an
 // older cluster does not write what others cannot read. An entry has no checksum of its own: the

@@ -217,3 +217,19 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkDescribeBroker(b *testing.B) {
+	l := Layers{Static: Map{"node.id": "1"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		DescribeBroker(l, nil)
+	}
+}
+
+func BenchmarkDescribeTopic(b *testing.B) {
+	l := Layers{Static: Map{"node.id": "1"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		DescribeTopic(l, nil)
+	}
+}
