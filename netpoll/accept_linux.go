@@ -124,8 +124,8 @@ func (l *listener) shed() {
 	_ = l.raw.Control(func(listening uintptr) {
 		fd, _, err := unix.Accept4(int(listening), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err == nil {
-			_ = unix.Close(fd)
 			l.server.stats.Shed.Add(1)
+			_ = unix.Close(fd)
 		}
 	})
 	l.openSpare()
@@ -180,10 +180,10 @@ func (s *Server) admit(l *listener, fd int, addr unix.Sockaddr) {
 		c.local = addrPort(local)
 	}
 	if limit, ok := s.count(c); !ok {
-		_ = unix.Close(fd)
 		s.stats.RefusedPerIP.Add(1)
 		s.warn(linePerIP, "connection refused: its address has too many",
 			"listener", l.config.Name, "peer", c.peer, "max.connections.per.ip", limit)
+		_ = unix.Close(fd)
 		return
 	}
 	s.setOptions(fd)

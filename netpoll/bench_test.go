@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,6 +38,42 @@ func BenchmarkRegion(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkPingBesideFetchers is a ping-pong beside two connections that fetch a mebibyte at a time
+// as fast as they can: what it takes longer than BenchmarkEcho is what bulk costs the others.
+func BenchmarkPingBesideFetchers(b *testing.B) {
+	f := newFile(b, make([]byte, 16<<20))
+	answer := regions(f)
+	_, addr := startServer(b, Config{Reactors: 1}, &handler{frame: answer})
+	request := binary.BigEndian.AppendUint64(nil, 0)
+	request = framed(binary.BigEndian.AppendUint64(request, 1<<20))
+	var stop atomic.Bool
+	var fetched atomic.Int64
+	var fetchers sync.WaitGroup
+	for range 2 {
+		nc := dial(b, addr)
+		fetchers.Go(func() {
+			for !stop.Load() {
+				_, _ = nc.Write(request)
+				discard(b, nc, 4+4+1<<20+3)
+				fetched.Add(1 << 20)
+			}
+		})
+	}
+	nc := dial(b, addr)
+	var slowest time.Duration
+	b.ResetTimer()
+	fetched.Store(0)
+	for b.Loop() {
+		start := time.Now()
+		call(b, nc, nil)
+		slowest = max(slowest, time.Since(start))
+	}
+	b.ReportMetric(float64(fetched.Load())/b.Elapsed().Seconds()/1e9, "fetched-GB/s")
+	b.ReportMetric(float64(slowest.Microseconds()), "slowest-µs")
+	stop.Store(true)
+	fetchers.Wait()
 }
 
 // BenchmarkReceive takes frames that are answered with four bytes, as Produce is.

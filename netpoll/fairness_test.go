@@ -178,3 +178,31 @@ func TestCompletionOnAnotherConnection(t *testing.T) {
 		}
 	}
 }
+
+// A FIN that comes in one event with the bytes before it is seen: a short read must not end the reading
+// (epoll(7), edge-triggered).
+func TestEndInOneEvent(t *testing.T) {
+	t.Parallel()
+	causes := make(chan error, 1)
+	h := newHand(t, &handler{
+		frame: echo, closed: func(_ *Conn, cause error) { causes <- cause },
+	})
+	_, peer := h.connect()
+	h.turns(2)
+	h.write(peer, framed([]byte("last")))
+	if err := unix.Shutdown(peer, unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	h.turns(3)
+	select {
+	case cause := <-causes:
+		if cause != ErrPeerClosed {
+			t.Errorf("cause is %v", cause)
+		}
+	default:
+		t.Error("the peer's end went unnoticed")
+	}
+	if n := h.received(peer); n != 8 {
+		t.Errorf("%d bytes answered the last request", n)
+	}
+}

@@ -190,6 +190,9 @@ func (r *Reactor) stashAll(c *Conn, b []byte, n int) error {
 func (r *Reactor) gather(c *Conn, b []byte) ([]byte, error) {
 	in := &c.input
 	if in.tail-in.head < FrameHeadBytes {
+		if err := r.makeRoom(c, FrameHeadBytes); err != nil {
+			return nil, err
+		}
 		b = r.fill(c, b, FrameHeadBytes)
 		if in.tail-in.head < FrameHeadBytes {
 			return nil, nil

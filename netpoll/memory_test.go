@@ -139,6 +139,38 @@ func TestMemoryOfKeptFrames(t *testing.T) {
 	}
 }
 
+// A connection that is lost while it waits for memory, or holds the pass, leaves no trace.
+func TestLostUnderPressure(t *testing.T) {
+	t.Parallel()
+	h := newRecorder()
+	f := newFake(t, Config{MemoryBytesMax: 64 << 10}, h, 1)
+	var senders []*fakeConn
+	for i := range 4 {
+		c := f.connect()
+		c.in, c.chunkMax = framed(pattern(i, 80<<10))[:70<<10], 4<<10
+		senders = append(senders, c)
+	}
+	f.run()
+	if f.r.budget.waiting.Load() != 3 || f.r.budget.pass.Load() == nil {
+		t.Fatalf("%d wait", f.r.budget.waiting.Load())
+	}
+	holder := f.of(f.r.budget.pass.Load())
+	for _, c := range senders {
+		if c != holder && f.r.budget.waiting.Load() > 1 {
+			f.r.lose(c.Conn, ErrPeerClosed)
+			f.run()
+		}
+	}
+	if f.r.budget.waiting.Load() != 1 {
+		t.Errorf("%d wait, want the last", f.r.budget.waiting.Load())
+	}
+	f.r.lose(holder.Conn, ErrPeerClosed)
+	f.run()
+	if f.r.budget.waiting.Load() != 0 {
+		t.Error("the last one still waits")
+	}
+}
+
 // Whoever holds the last memory and does not send is closed for the others' sake.
 func TestSlowSenderUnderPressure(t *testing.T) {
 	t.Parallel()

@@ -264,6 +264,34 @@ func TestOrderWithLateCompletion(t *testing.T) {
 	}
 }
 
+// Requests that had to wait, and the beginning of another behind them, are cut off at each place
+// around the sizes in which memory comes.
+func TestStashEndsAnywhere(t *testing.T) {
+	t.Parallel()
+	for cut := 480; cut < 540; cut++ {
+		var pending []*Conn
+		h := newRecorder()
+		h.frame = func(c *Conn, frame []byte) {
+			h.frames = append(h.frames, bytes.Clone(frame))
+			pending = append(pending, c)
+		}
+		f := newFake(t, Config{}, h, 1)
+		c := f.connect()
+		frames := [][]byte{
+			pattern(1, 10), pattern(2, 466), pattern(3, 30), pattern(4, 30), pattern(5, 900),
+		}
+		all := stream(frames...)
+		c.in = all[:14+cut]
+		f.run()
+		c.in = append(c.in, all[14+cut:]...)
+		for f.run(); len(pending) > 0; f.run() {
+			pending[0].Done()
+			pending = pending[1:]
+		}
+		wantFrames(t, h.frames, frames)
+	}
+}
+
 // A frame that was not kept, or whose request ended, is overwritten.
 func TestPoison(t *testing.T) {
 	t.Parallel()
