@@ -177,17 +177,21 @@ func (l *Log) write(seg *segment, b wire.Batch) error {
 }
 
 // cutTail removes what a failed append left past the end, durably: a power cut right behind the
-// refusal must not bring it back. It needs the append lock.
+// refusal must not bring it back. Where the file cannot be cut, zeros over the header, which need no
+// space, keep recovery from taking the rest for a batch. It needs the append lock.
 func (l *Log) cutTail() error {
 	if l.dir.mutants.skipCutTail {
 		l.tornTail = false
 		return nil
 	}
 	seg := l.active()
-	if err := seg.log.File().Truncate(seg.size.Load()); err != nil {
-		return err
+	file, end := seg.log.File(), seg.size.Load()
+	if err := file.Truncate(end); err != nil {
+		var zeros [wire.BatchHeaderSize]byte
+		_, zeroErr := file.WriteAt(zeros[:], end)
+		return errors.Join(err, zeroErr, file.Sync())
 	}
-	if err := seg.log.File().Sync(); err != nil {
+	if err := file.Sync(); err != nil {
 		return err
 	}
 	l.tornTail = false

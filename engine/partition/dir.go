@@ -98,6 +98,10 @@ type Dir struct {
 	startsDirty atomic.Bool
 	readErrors  atomic.Int64
 
+	// naming guards namesDirty, which says that a partition's directory was made or found since the
+	// dir was last synced. It is held while syncing, so that nobody takes a name for durable early.
+	naming     sync.Mutex
+	namesDirty bool
 	// writing serialises writing the checkpoint files; taken before mu, after any log's locks.
 	writing sync.Mutex
 	// mu guards the fields below.
@@ -128,7 +132,7 @@ type FoundLog struct {
 // says that another process has the dir.
 func OpenDir(o DirOptions) (*Dir, error) {
 	d := newDir(o)
-	if err := d.fs.MkdirAll(d.path, 0o755); err != nil {
+	if err := makeDurable(d.fs, d.path); err != nil {
 		return nil, err
 	}
 	held, err := d.fs.Lock(filepath.Join(d.path, lockFile))
@@ -140,6 +144,32 @@ func OpenDir(o DirOptions) (*Dir, error) {
 		return nil, errors.Join(fmt.Errorf("log dir %s: %w", d.path, err), held.Close())
 	}
 	return d, nil
+}
+
+// makeDurable makes a directory and its parents, and syncs the names of those that it made: what is
+// synced below them could not be found otherwise.
+func makeDurable(fsys pagecache.FS, path string) error {
+	var made []string
+	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {
+		if _, err := fsys.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		made = append(made, dir)
+	}
+	if err := fsys.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	for _, dir := range made {
+		if err := fsys.SyncDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+	}
+	if len(made) == 0 {
+		// A run that was killed may have made it. Where we may not sync what is above an existing
+		// log dir, whoever made it there has to answer for it.
+		_ = fsys.SyncDir(filepath.Dir(filepath.Clean(path)))
+	}
+	return nil
 }
 
 func newDir(o DirOptions) *Dir {
@@ -289,6 +319,27 @@ func (d *Dir) writeCleanMarker(brokerEpoch int64) error {
 	return d.fs.SyncDir(d.path)
 }
 
+// noteName says that a partition's directory has been made.
+func (d *Dir) noteName() {
+	d.naming.Lock()
+	d.namesDirty = true
+	d.naming.Unlock()
+}
+
+// syncNames makes the names of all partition directories durable; many new ones cost one sync.
+func (d *Dir) syncNames() error {
+	d.naming.Lock()
+	defer d.naming.Unlock()
+	if !d.namesDirty {
+		return nil
+	}
+	if err := d.fs.SyncDir(d.path); err != nil {
+		return err
+	}
+	d.namesDirty = false
+	return nil
+}
+
 // load reads what the dir says about itself.
 func (d *Dir) load(o DirOptions) error {
 	if err := d.loadIdentity(o); err != nil {
@@ -307,6 +358,7 @@ func (d *Dir) load(o DirOptions) error {
 	if err := d.takeCleanMarker(); err != nil {
 		return err
 	}
+	d.namesDirty = true
 	return d.doomLeftovers()
 }
 

@@ -34,9 +34,9 @@ type Log struct {
 	// generations counts segments ever opened.
 	generations atomic.Uint32
 	// namesDirty says that a name in the directory was made, replaced or removed since the last
-	// SyncDir; ownNameDurable that the directory's own name has been synced.
-	namesDirty     atomic.Bool
-	ownNameDurable atomic.Bool
+	// SyncDir. naming is held while syncing, so that nobody takes a name for durable early.
+	namesDirty atomic.Bool
+	naming     sync.Mutex
 	// settled is set when recovery is over: before that the checkpoints keep their entries.
 	settled atomic.Bool
 	// fenced is set under the append lock when a clean close begins, closed when it is complete:

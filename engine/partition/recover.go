@@ -107,11 +107,11 @@ func (l *Log) openDirectory(o Options, rec *Recovered) error {
 			return err
 		}
 		err = l.fs.MkdirAll(l.path, 0o755)
+		l.dir.noteName()
 	}
 	if err != nil {
 		return err
 	}
-	l.ownNameDurable.Store(!rec.Created)
 	name := filepath.Join(l.path, metadataFile)
 	file, err := readFile(l.fs, name)
 	if err != nil {

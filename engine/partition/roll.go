@@ -84,6 +84,7 @@ func (l *Log) syncNameOf(seg *segment) error {
 	if seg.durableName.Load() {
 		return nil
 	}
+	l.namesDirty.Store(true)
 	if err := l.syncNames(); err != nil {
 		return err
 	}
@@ -93,16 +94,12 @@ func (l *Log) syncNameOf(seg *segment) error {
 
 // syncNames makes all names made so far in the directory durable, and the directory's own.
 func (l *Log) syncNames() error {
-	if !l.ownNameDurable.Load() {
-		if err := l.fs.SyncDir(filepath.Dir(l.path)); err != nil {
-			return err
-		}
-		l.ownNameDurable.Store(true)
+	if err := l.dir.syncNames(); err != nil {
+		return err
 	}
-	if !l.namesDirty.Swap(false) {
-		return nil
-	}
-	if l.dir.mutants.skipSyncDir {
+	l.naming.Lock()
+	defer l.naming.Unlock()
+	if !l.namesDirty.Swap(false) || l.dir.mutants.skipSyncDir {
 		return nil
 	}
 	if err := l.fs.SyncDir(l.path); err != nil {

@@ -62,9 +62,6 @@ func (l *Log) lowerRecoveryPoint(offset int64) error {
 
 // truncate needs all three locks.
 func (l *Log) truncate(offset int64) error {
-	if err := l.lowerRecoveryPoint(offset); err != nil {
-		return err
-	}
 	// What waits for the worker describes records that may go.
 	l.snapshots = nil
 	list := *l.segments.Load()
@@ -75,6 +72,9 @@ func (l *Log) truncate(offset int64) error {
 	old := list[keep-1]
 	view, err := l.shorten(old, offset)
 	if err != nil {
+		return err
+	}
+	if err := l.lowerRecoveryPoint(view.next.Load()); err != nil {
 		return err
 	}
 	shorter := append(append([]*segment(nil), list[:keep-1]...), view)
