@@ -98,31 +98,43 @@ func Message(p *string) string {
 	return *p
 }
 
-// Watch is a hook for Dial's options that notices when all connections to the cluster are gone.
-// A consumer or producer would otherwise retry for ever without a word.
+// Watch is a hook for Dial's options that notices when the cluster no longer answers. A consumer or
+// producer would otherwise retry for ever without a word.
 type Watch struct {
-	// Lost is called once per outage with its cause; Back when a connection stands again.
-	// Both may be called from any goroutine and must not block.
+	// Lost is called when a connection cannot be made after something had been read, Back with the
+	// next answer of any broker. Both may be called from any goroutine and must not block.
 	Lost func(error)
 	Back func()
 
-	mu   sync.Mutex // Guards lost.
-	lost bool
+	mu    sync.Mutex // Guards what follows.
+	heard bool       // Some broker has answered.
+	lost  bool
 }
 
 // OnBrokerConnect implements kgo.HookBrokerConnect.
 func (w *Watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	if errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) {
 		return
 	}
 	w.mu.Lock()
-	changed := w.lost != (err != nil)
-	w.lost = err != nil
+	changed := w.heard && !w.lost
+	w.lost = w.lost || changed
 	w.mu.Unlock()
-	switch {
-	case changed && err != nil:
+	if changed {
 		w.Lost(err)
-	case changed:
+	}
+}
+
+// OnBrokerRead implements kgo.HookBrokerRead.
+func (w *Watch) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	changed := w.lost
+	w.heard, w.lost = true, false
+	w.mu.Unlock()
+	if changed {
 		w.Back()
 	}
 }

@@ -188,8 +188,10 @@ func TestJSONIsJSON(t *testing.T) {
 	t.Chdir("testdata")
 	var out bytes.Buffer
 	p := &Printer{Out: bufio.NewWriter(&out), JSON: true, Records: true, Verify: true}
-	files := []string{segFile, idxFile, timeFile, txnFile, "txn-0/00000000000000000000.txnindex",
-		"txn-0/00000000000000001024.snapshot"}
+	files := []string{
+		segFile, idxFile, timeFile, txnFile, "txn-0/00000000000000000000.txnindex",
+		"txn-0/00000000000000001024.snapshot",
+	}
 	for _, f := range files {
 		if err := p.File(f); err != nil {
 			t.Fatal(err)
@@ -223,8 +225,10 @@ func TestSequenceWrap(t *testing.T) {
 
 // FuzzFiles: whatever a file holds, printing it neither panics nor reads more than there is.
 func FuzzFiles(f *testing.F) {
-	for i, name := range []string{segFile, idxFile, timeFile, "txn-0/00000000000000000000.txnindex",
-		"txn-0/00000000000000001024.snapshot"} {
+	for i, name := range []string{
+		segFile, idxFile, timeFile, "txn-0/00000000000000000000.txnindex",
+		"txn-0/00000000000000001024.snapshot",
+	} {
 		b, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			f.Fatal(err)
@@ -233,8 +237,10 @@ func FuzzFiles(f *testing.F) {
 	}
 	huge := binary.BigEndian.AppendUint32(make([]byte, 8), math.MaxInt32)
 	f.Add(uint8(0), append(huge, make([]byte, 60)...))
-	names := []string{"0.log", "0.index", "0.timeindex", "0.txnindex", "0.snapshot",
-		"leader-epoch-checkpoint", "meta.properties"}
+	names := []string{
+		"0.log", "0.index", "0.timeindex", "0.txnindex", "0.snapshot",
+		"leader-epoch-checkpoint", "meta.properties",
+	}
 	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
 		path := filepath.Join(t.TempDir(), names[int(kind)%len(names)])
 		if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -242,8 +248,10 @@ func FuzzFiles(f *testing.F) {
 		}
 		p := &Printer{Out: bufio.NewWriter(&bytes.Buffer{}), Records: true, Verify: true}
 		_ = p.File(path)
-		k := &Kafka{Out: bufio.NewWriter(&bytes.Buffer{}), Err: &bytes.Buffer{}, Records: true,
-			Payloads: true, Metadata: true, BytesMax: math.MaxInt64}
+		k := &Kafka{
+			Out: bufio.NewWriter(&bytes.Buffer{}), Err: &bytes.Buffer{}, Records: true,
+			Payloads: true, Metadata: true, BytesMax: math.MaxInt64,
+		}
 		_ = k.File(path)
 	})
 }

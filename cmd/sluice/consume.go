@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"sluice/cmd/sluice/internal/client"
+	"sluice/cmd/sluice/internal/recfmt"
+)
+
+// noGroups is what tools say to group flags.
+const noGroups = "consumer groups are not supported yet; without one, partitions are read directly"
+
+var errUnknownTopic error = kerr.UnknownTopicOrPartition
+
+type consumeFlags struct {
+	topics     []string
+	offset     string
+	partitions []int32
+	format     string
+	num        int64
+	committed  bool
+	exitAtEnd  bool
+	group      string
+}
+
+func (a *app) consumeCmd() *cobra.Command {
+	var f consumeFlags
+	c := &cobra.Command{
+		Use:   "consume TOPIC…",
+		Short: "Print the records of topics",
+		Long: "Consume prints records of topics, by default each value on a line, from the start and on and\n" +
+			"on. With an end (-e, or -o FROM:TO) it prints one partition after the other, so that the same\n" +
+			"log gives the same output; without one, records come as they arrive, in offset order within\n" +
+			"each partition. Ctrl-C ends it with exit code 0.\n\n" +
+			"Offsets: " + offsetForms + ". A time is seconds or milliseconds since\n" +
+			"1970, 2006-01-02, RFC 3339, or -1h30m for that long ago. TO is not printed.\n\n" +
+			"Formats: %t topic, %p partition, %o offset, %k key, %v value, %h headers, %d time in ms,\n" +
+			"%K %V %H sizes and number of headers, %e leader epoch, %i running number, %% percent;\n" +
+			"%v{hex}, %v{base64}, %v{json}, %V{big32}, %d{iso}, %d{go[15:04]}, %h{%k=%v;}; \\n \\t \\0 \\xNN.",
+		Example: "  sluice consume greetings -o start -e\n" +
+			"  sluice consume orders payments -o end\n" +
+			"  sluice consume orders -o -10 --num 10 -f '%p %o %k=%v\\n'\n" +
+			"  sluice consume orders -p 0 -o @-1h:end --output json\n" +
+			"  sluice consume orders -o 100:200",
+		Args: cobra.MinimumNArgs(1),
+	}
+	fl := c.Flags()
+	fl.StringVarP(&f.offset, "offset", "o", "start", "where to begin, and end: "+offsetForms)
+	fl.Int64VarP(&f.num, "num", "n", 0, "end after so many records; 0 is no bound")
+	fl.Int32SliceVarP(&f.partitions, "partitions", "p", nil, "only these partitions")
+	fl.StringVarP(&f.format, "format", "f", `%v\n`, "how to print a record")
+	fl.BoolVar(&f.committed, "read-committed", false, "leave out what transactions have not committed")
+	fl.BoolVarP(&f.exitAtEnd, "exit-at-end", "e", false, "end at what is the end of the log now")
+	fl.StringVarP(&f.group, "group", "g", "", "consumer group")
+	if err := fl.MarkHidden("group"); err != nil {
+		panic("BUG: " + err.Error())
+	}
+	a.addOutput(c, false)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		f.topics = args
+		if f.group != "" {
+			return usagef("--group: %s", noGroups)
+		}
+		return a.runConsume(c, &f)
+	}
+	return c
+}
+
+// printer compiles how to print a record.
+func (a *app) printer(f *consumeFlags, formatGiven bool) (printer, error) {
+	var line []byte
+	if a.json() {
+		if formatGiven {
+			return nil, usagef("--format and --output json exclude each other")
+		}
+		return func(w *bufio.Writer, r *kgo.Record, _ int64) error {
+			line = recfmt.AppendJSONRecord(line[:0], r)
+			_, err := w.Write(line)
+			return err
+		}, nil
+	}
+	format, err := recfmt.Parse(f.format)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return func(w *bufio.Writer, r *kgo.Record, number int64) error {
+		line = format.Append(line[:0], r, number)
+		_, err := w.Write(line)
+		return err
+	}, nil
+}
+
+func (a *app) runConsume(c *cobra.Command, f *consumeFlags) error {
+	print, err := a.printer(f, c.Flags().Changed("format"))
+	if err != nil {
+		return err
+	}
+	where, err := parseSpan(f.offset, time.Now())
+	if err != nil {
+		return err
+	}
+	if f.num < 0 {
+		return usagef("--num %d: it must not be negative", f.num)
+	}
+	if f.exitAtEnd && !where.bounded {
+		where.bounded, where.to = true, point{base: fromEnd}
+	}
+	s, err := a.settings()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := interruptible(c.Context())
+	defer cancel()
+	cursors, err := a.cursors(ctx, s, f, where)
+	if err != nil {
+		return err
+	}
+	run := &consumer{
+		print: print, max: f.num, committed: f.committed, out: newOutput(a.out), warnf: a.warnf,
+	}
+	err = a.consume(ctx, s, run, where.bounded, cursors)
+	flushErr := run.out.Flush()
+	if err != nil && !errors.Is(err, errEnough) && ctx.Err() == nil {
+		return err
+	}
+	return flushErr
+}
+
+// cursors finds out which partitions to read, from where to where.
+func (a *app) cursors(ctx context.Context, s *client.Settings, f *consumeFlags, where span,
+) ([]cursor, error) {
+	var out []cursor
+	err := a.admin(ctx, s, nil, func(ctx context.Context, adm *kadm.Client, _ *kgo.Client) error {
+		all, err := adm.ListTopicsWithInternal(ctx, f.topics...)
+		if err != nil {
+			return err
+		}
+		parts, err := partitionsOf(all, f.topics, f.partitions)
+		if err != nil {
+			return err
+		}
+		r, err := newResolver(ctx, adm, where, f.committed, f.topics)
+		if err != nil {
+			return err
+		}
+		for _, p := range parts {
+			k, err := r.cursor(where, p.topic, p.partition)
+			if err != nil {
+				return err
+			}
+			out = append(out, k)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// consume runs a consumer over cursors, all of which are bounded or none.
+func (a *app) consume(ctx context.Context, s *client.Settings, run *consumer, bounded bool,
+	cursors []cursor,
+) error {
+	wait := 500 * time.Millisecond
+	if bounded {
+		wait = boundedWait
+		if empty(cursors) {
+			return nil
+		}
+	}
+	opts, err := consumerOptions(s, run.committed, wait)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch, stop := a.watch(cancel, outageMax)
+	defer stop()
+	opts = append(opts, kgo.WithHooks(watch), cursorOptions(cursors))
+	if bounded {
+		opts = append(opts, kgo.KeepControlRecords())
+	}
+	if run.cl, err = s.Dial(ctx, opts...); err != nil {
+		return err
+	}
+	defer run.cl.Close()
+	if !bounded {
+		return run.follow(ctx)
+	}
+	pauseAll(run.cl, cursors)
+	return run.through(ctx, cursors)
+}
+
+// empty reports whether bounded cursors hold nothing.
+func empty(cursors []cursor) bool {
+	for _, k := range cursors {
+		if k.next < k.end {
+			return false
+		}
+	}
+	return true
+}
