@@ -42,8 +42,9 @@ var libraryNames = map[string]string{
 	"AssignReplicasToDirs":         "AssignReplicasToDirs",
 }
 
-// TestServedVersions proves the exceptions of the advertised ranges: Produce from 0 though 3 is the
-// lowest that works (KAFKA-18659), unstable last versions hidden (KIP-1022), removed APIs not there.
+// TestServedVersions proves the exceptions of the advertised ranges: Produce from 0 though 3 is
+// the lowest that works (KAFKA-18659), unstable last versions hidden (KIP-1022), removed APIs not
+// there.
 func TestServedVersions(t *testing.T) {
 	t.Parallel()
 	f := func(key, version int16, unstable, want bool) {

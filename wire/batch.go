@@ -103,8 +103,8 @@ func (b Batch) IsTransactional() bool { return b[posAttributes+1]&attrTransactio
 // IsControl reports whether the batch holds a transaction marker or another control record.
 func (b Batch) IsControl() bool { return b[posAttributes+1]&attrControl != 0 }
 
-// HasDeleteHorizon reports whether BaseTimestamp holds the time from which on tombstones may be
-// dropped (KIP-534), not the base of the records' times.
+// HasDeleteHorizon reports whether BaseTimestamp is, besides what the records' times count from, the
+// time from which on the batch's tombstones may be dropped (KIP-534).
 func (b Batch) HasDeleteHorizon() bool { return b[posAttributes+1]&attrDeleteHorizon != 0 }
 
 // LastOffsetDelta returns the last offset minus the base offset.

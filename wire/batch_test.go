@@ -117,8 +117,8 @@ func TestSequenceWraps(t *testing.T) {
 	f(1<<31-2, 5, 3)
 }
 
-// TestNextBatch proves the split of a log into batches, and that a torn end, garbage and preallocated
-// zeroes are told apart.
+// TestNextBatch proves the split of a log into batches, and that a torn end, garbage and
+// preallocated zeroes are told apart.
 func TestNextBatch(t *testing.T) {
 	t.Parallel()
 	first, second := buildBatch(t, CodecNone, 2, 20), buildBatch(t, CodecZstd, 5, 50)

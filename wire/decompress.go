@@ -41,7 +41,11 @@ func (d *decompressor) open(codec Codec, section []byte, limit int64) error {
 	d.codec, d.src, d.left = codec, section, limit
 	switch codec {
 	case CodecGzip:
-		return d.openGzip()
+		err := d.openGzip()
+		if err == io.EOF { // Not even a header: that is no end, there was no beginning.
+			err = io.ErrUnexpectedEOF
+		}
+		return err
 	case CodecSnappy:
 		d.xerial = isXerial(section)
 		return nil
@@ -116,13 +120,19 @@ func (d *decompressor) chunk() (chunk []byte, err error) {
 	}
 }
 
-// read fills the window from a library's reader. An error that comes with bytes comes again.
+// read fills the window from a library's reader. An error that comes with bytes comes again. A
+// reader that yields neither is not asked forever.
 func (d *decompressor) read(r io.Reader) ([]byte, error) {
-	n, err := r.Read(d.buffer(windowSize))
-	if n > 0 {
-		return d.output[:n], nil
+	for range 100 {
+		n, err := r.Read(d.buffer(windowSize))
+		if n > 0 {
+			return d.output[:n], nil
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return nil, err
+	return nil, io.ErrNoProgress
 }
 
 // buffer returns the output buffer with the given length.

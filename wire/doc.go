@@ -29,7 +29,7 @@
 //	16 magic                 int8    2
 //	17 crc                   uint32  CRC-32C over everything from attributes to the end
 //	21 attributes            int16   0-2 codec, 3 LogAppendTime, 4 transactional, 5 control,
-//	                                 6 baseTimestamp holds the delete horizon
+//	                                 6 baseTimestamp is the delete horizon
 //	23 lastOffsetDelta       int32
 //	27 baseTimestamp         int64   milliseconds since 1970
 //	35 maxTimestamp          int64

@@ -204,16 +204,22 @@ func (q *FetchRequest) part(r *reader) {
 	q.Parts = append(q.Parts, p)
 }
 
+// partTags reads a partition's tagged fields: 0 the follower's directory, 1 the high watermark
+// that it knows. A number that only a later version has is malformed, to Kafka too; what no
+// version has is skipped.
 func (q *FetchRequest) partTags(r *reader, p *FetchPart) {
 	for n := r.tagCount(); n > 0; n-- {
 		number, value := r.tag()
-		switch {
-		case number == 0 && q.Version >= 17:
+		early := false
+		switch number {
+		case 0:
+			early = q.Version < 17
 			p.DirectoryID = value.uuid()
-		case number == 1 && q.Version >= 18:
+		case 1:
+			early = q.Version < 18
 			p.HighWatermark = value.int64()
 		}
-		if value.bad {
+		if value.bad || early {
 			r.fail()
 		}
 	}
@@ -249,15 +255,17 @@ func (q *FetchRequest) forgotten(r *reader) {
 func (q *FetchRequest) tags(r *reader) {
 	for n := r.tagCount(); n > 0; n-- {
 		number, value := r.tag()
-		switch {
-		case number == 0:
+		early := false
+		switch number {
+		case 0:
 			q.ClusterID = value.nullableCompact()
-		case number == 1 && q.Version >= fetchReplicaState:
+		case 1:
+			early = q.Version < fetchReplicaState
 			q.ReplicaID = value.int32()
 			q.ReplicaEpoch = value.int64()
 			value.skipTags()
 		}
-		if value.bad {
+		if value.bad || early {
 			r.fail()
 		}
 	}

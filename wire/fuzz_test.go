@@ -3,7 +3,13 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"io"
 	"testing"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // addBatches gives a fuzz target a batch of each codec, and some that are wrong.
@@ -23,9 +29,9 @@ func addBatches(f *testing.F) {
 	f.Add(make([]byte, 100))
 }
 
-// FuzzValidate seals whatever comes, so that the walk is reached, and holds the validator to its word:
-// what it accepts, a reader reads, a second check finds nothing to change in, and a recompressor can
-// rewrite.
+// FuzzValidate seals whatever comes, so that the walk is reached, and holds the validator to its
+// word: what it accepts, a reader reads, a second check finds nothing to change in, and a
+// recompressor can rewrite.
 func FuzzValidate(f *testing.F) {
 	addBatches(f)
 	var v Validator
@@ -135,6 +141,46 @@ func FuzzEachRecord(f *testing.F) {
 		}
 		if seen > 1<<20+int64(len(b)) {
 			t.Fatalf("%d bytes of records", seen)
+		}
+	})
+}
+
+// FuzzDecompress holds the decompressors against the client library's own: what comes out of ours, its
+// consumers get, too. Two things only Kafka and Sluice do: they skip the checksum of an lz4 frame's
+// content, and read xerial streams one behind the other.
+func FuzzDecompress(f *testing.F) {
+	for _, codec := range allCodecs[1:] {
+		f.Add(uint8(codec), []byte(buildBatch(f, codec, 3, 60).Records()))
+	}
+	for _, x := range bombs(f, 1<<16) {
+		f.Add(uint8(x.codec), x.section)
+	}
+	section := plainSection(f, 2, 20)
+	f.Add(uint8(CodecLZ4), lz4Pieces(section, 5))
+	f.Add(uint8(CodecLZ4), lz4Stream(f, section, lz4.BlockChecksumOption(true)))
+	f.Add(uint8(CodecSnappy), s2.EncodeSnappy(nil, section))
+	f.Add(uint8(CodecZstd), zstdStream(f, section, zstd.WithWindowSize(1<<20)))
+	theirs := kgo.DefaultDecompressor()
+	var d decompressor
+	f.Fuzz(func(t *testing.T, codec uint8, section []byte) {
+		var out []byte
+		err := d.open(Codec(codec), section, 1<<20)
+		for err == nil {
+			var chunk []byte
+			chunk, err = d.next()
+			out = append(out, chunk...)
+		}
+		d.close()
+		if len(out) > 1<<20 {
+			t.Fatalf("%d bytes came out", len(out))
+		}
+		if err != io.EOF || len(out) == 0 || Codec(codec) == CodecLZ4 && section[4]&lz4FlagContentSum != 0 ||
+			bytes.Count(section, xerialMagic) > 1 {
+			return
+		}
+		want, err := theirs.Decompress(section, kgo.CompressionCodecType(codec))
+		if err != nil || !bytes.Equal(out, want) {
+			t.Fatalf("codec %d: %d bytes, the library has %d, %v", codec, len(out), len(want), err)
 		}
 	})
 }

@@ -11,8 +11,8 @@ import (
 // headerV2 is a Metadata v9 header of client "me" with one unknown tagged field, and a body.
 var headerV2 = []byte("\x00\x03\x00\x09\x00\x00\x00\x2a\x00\x02me\x01\x07\x03abcBODY")
 
-// TestRequestHeader proves both header versions: v2 from the API's first flexible version on, with an
-// int16 client id and unknown tagged fields skipped (KIP-482).
+// TestRequestHeader proves both header versions: v2 from the API's first flexible version on,
+// with an int16 client id and unknown tagged fields skipped (KIP-482).
 func TestRequestHeader(t *testing.T) {
 	t.Parallel()
 	f := func(frame, client, body string, key, version int16) {

@@ -44,7 +44,7 @@ func TestRecompress(t *testing.T) {
 	var c Recompressor
 	r := DefaultRules(testNow)
 	for _, from := range allCodecs {
-		b := buildBatch(t, from, 50, 2000)
+		b := buildBatch(t, from, 20, 1000)
 		want := recordsOf(t, b)
 		for _, to := range allCodecs {
 			for _, level := range []int{DefaultLevel, -131072, -1, 1, 3, 9, 17, 22} {
@@ -101,9 +101,9 @@ func TestRecompressKeepsStamp(t *testing.T) {
 func TestRecompressBounded(t *testing.T) {
 	t.Parallel()
 	var c Recompressor
-	for _, x := range bombs(t, 30<<20) {
+	for _, x := range bombs(t, 3<<20) {
 		b := sectionBatch(x.codec, x.section, 1)
-		if _, err := c.Recompress(nil, b, CodecNone, DefaultLevel, 20<<20); !errors.Is(err, ErrTooLarge) {
+		if _, err := c.Recompress(nil, b, CodecNone, DefaultLevel, 2<<20); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: %v", x.name, err)
 		}
 	}

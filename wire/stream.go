@@ -47,8 +47,8 @@ func (c *cursor) skip(n int64) {
 	c.b = c.b[n:]
 }
 
-// varintBytes reads the bytes of a varint of at most maxBytes bytes into buf, where the chunk's end may
-// lie within it, and returns them.
+// varintBytes reads the bytes of a varint of at most maxBytes bytes into buf, where the chunk's
+// end may lie within it, and returns them.
 func (c *cursor) varintBytes(buf *[10]byte, maxBytes int) []byte {
 	for i := range maxBytes {
 		buf[i] = c.byte()

@@ -110,8 +110,8 @@ func (v *Validator) refuseRecords(w *walk) *Invalid {
 	return &v.invalid
 }
 
-// checkFraming wants exactly one batch of format 2 (ProduceRequest.validateRecords). It looks at the
-// header alone; size is that of all records.
+// checkFraming wants exactly one batch of format 2 (ProduceRequest.validateRecords). It looks at
+// the header alone; size is that of all records.
 func checkFraming(header []byte, size int, r *Rules) (code int16, message string) {
 	if len(header) < BatchPrefixSize {
 		return CodeInvalidRecord, msgNoBatch

@@ -144,7 +144,8 @@ func TestValidateOrder(t *testing.T) {
 	f(msgDecompress, segment, func(b Batch) { b[BatchHeaderSize] ^= 1 }, seal)
 }
 
-// TestValidateSizes proves the bounds max.message.bytes, which counts the prefix, and segment.bytes.
+// TestValidateSizes proves the bounds max.message.bytes, which counts the prefix, and
+// segment.bytes.
 func TestValidateSizes(t *testing.T) {
 	t.Parallel()
 	b := buildBatch(t, CodecNone, 3, 50)
@@ -248,8 +249,8 @@ func TestValidateRecordErrors(t *testing.T) {
 	}
 }
 
-// TestValidateMaxTimestamp proves that a wrong maxTimestamp is corrected and resealed, and a right one
-// left alone (DefaultRecordBatch.setMaxTimestamp).
+// TestValidateMaxTimestamp proves that a wrong maxTimestamp is corrected and resealed, and a
+// right one left alone (DefaultRecordBatch.setMaxTimestamp).
 func TestValidateMaxTimestamp(t *testing.T) {
 	t.Parallel()
 	for _, codec := range allCodecs {
@@ -267,8 +268,8 @@ func TestValidateMaxTimestamp(t *testing.T) {
 	}
 }
 
-// TestValidateLogAppendTime proves that a LogAppendTime topic stamps the batch and reseals it, takes
-// any time from the producer, and no claim to be the broker.
+// TestValidateLogAppendTime proves that a LogAppendTime topic stamps the batch and reseals it,
+// takes any time from the producer, and no claim to be the broker.
 func TestValidateLogAppendTime(t *testing.T) {
 	t.Parallel()
 	claim := spoil(buildBatch(t, CodecNone, 3, 50), setAttribute(attrLogAppendTime))
@@ -337,8 +338,8 @@ func TestValidateRewrite(t *testing.T) {
 	}
 }
 
-// TestCheckRewritten proves that a rewritten batch is measured again, and the source, which no segment
-// will hold, is not measured against segment.bytes.
+// TestCheckRewritten proves that a rewritten batch is measured again, and the source, which no
+// segment will hold, is not measured against segment.bytes.
 func TestCheckRewritten(t *testing.T) {
 	t.Parallel()
 	b := buildBatch(t, CodecNone, 3, 50)
@@ -382,8 +383,8 @@ func gappyBatch(t testing.TB, codec Codec) Batch {
 	return Batch(b)
 }
 
-// TestCheckHeader proves that the early checks refuse what Validate would refuse for its header, and
-// pass what is right.
+// TestCheckHeader proves that the early checks refuse what Validate would refuse for its header,
+// and pass what is right.
 func TestCheckHeader(t *testing.T) {
 	t.Parallel()
 	good := buildBatch(t, CodecZstd, 3, 50)
@@ -418,6 +419,10 @@ func TestCheckHeader(t *testing.T) {
 
 func TestValidateAllocatesNothing(t *testing.T) {
 	for _, codec := range allCodecs {
+		if raceEnabled && codec == CodecZstd {
+			t.Log("zstd is left out: under the race detector sync.Pool forgets at random")
+			continue
+		}
 		b := buildBatch(t, codec, 20, 1000)
 		r := DefaultRules(testNow)
 		var v Validator

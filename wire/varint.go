@@ -6,8 +6,8 @@ import "math/bits"
 // for timestamp deltas. A varint of more bits than its type is refused, not cut: readers cut it
 // differently, and a record must mean the same to all of them.
 
-// noVarint is the index at which a failed read leaves its caller. It is so far below zero that no sum
-// of lengths brings it back, so that a walk over several fields needs one check at its end.
+// noVarint is the index at which a failed read leaves its caller. It is so far below zero that no
+// sum of lengths brings it back, so that a walk over several fields needs one check at its end.
 const noVarint = -1 << 40
 
 // varint reads a zigzag varint of 32 bits at index i of b and returns the index behind it, or a

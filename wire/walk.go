@@ -128,9 +128,9 @@ func (w *walk) record(k int32, timestampDelta int64, offsetDelta, keyLength int3
 }
 
 // judge applies the rules to a record that is not within all bounds, in Kafka's order: key, then
-// timestamp. Kafka lets a claim of LogAppendTime pass on a CreateTime topic if the claimed time is in
-// range, and then drops it, upon which the records show times that nobody has checked; it is refused
-// here.
+// timestamp. Kafka lets a claim of LogAppendTime pass on a CreateTime topic if the claimed time
+// is in range, and then drops it, upon which the records show times that nobody has checked; it
+// is refused here.
 func (w *walk) judge(k int32, timestamp int64, keyLength int32) {
 	switch {
 	case keyLength < w.keyMin:
