@@ -65,8 +65,7 @@ stop_pid() {
 		[ $SECONDS -lt $deadline ] || kill -KILL "$pid" 2>/dev/null
 		sleep 0.1
 	done
-	wait "$pid" 2>/dev/null
-	return 0
+	wait "$pid" 2>/dev/null || true
 }
 
 # sluice_bin prints the binary under test, building it once where none is named.
@@ -120,6 +119,7 @@ start_kafka() {
 			return 1
 		}
 	fi
+	: >"$dir/kafka.log"
 	java -Xmx640m -Xms256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
 		-cp "$KAFKA_SERVER_JARS/*" kafka.Kafka "$dir/server.properties" \
 		>>"$dir/kafka.log" 2>&1 &

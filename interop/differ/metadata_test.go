@@ -100,7 +100,10 @@ func TestMetadataInvalidNames(t *testing.T) {
 				if len(label) > 20 {
 					label = plainInt(int16(len(name))) + " times n"
 				}
-				s.send("name "+label, metadataReq(v, v < 4 && len(name) != 249, name))
+				if v < 4 && len(name) == 249 {
+					continue // a good name, which these versions always create
+				}
+				s.send("name "+label, metadataReq(v, false, name))
 			}
 		}
 		for _, name := range names[:7] {

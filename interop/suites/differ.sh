@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The same requests to Apache Kafka and to Sluice; see the package comment of interop/differ.
+# Both brokers are started here, because the tests want them empty.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+
+pids=()
+trap 'for pid in "${pids[@]}"; do stop_pid "$pid"; done' EXIT
+read -r kafka controller other other_controller < <(free_ports 4)
+start_kafka "$WORK/kafka" "$kafka" "$controller"
+pids+=("$STARTED_PID")
+if [ "${BROKER:-sluice}" = kafka ]; then
+	# Two Kafkas must be equal in everything: this proves the harness.
+	start_kafka "$WORK/other" "$other" "$other_controller"
+	export SLUICE_INTEROP_SAME=1
+else
+	start_sluice "$WORK/other" "$other"
+fi
+pids+=("$STARTED_PID")
+cd "$REPO_DIR"
+SLUICE_INTEROP_KAFKA=127.0.0.1:$kafka SLUICE_INTEROP_SLUICE=127.0.0.1:$other \
+	SLUICE_INTEROP_DUMP=$WORK/kafka.transcript \
+	go test -tags interop -count=1 -timeout 5m -v ./interop/differ | grep -v "^=== RUN" |
+	sed "s/^--- PASS/ok: &/"
