@@ -151,6 +151,26 @@ func TestTurnBudgetOfSending(t *testing.T) {
 	f.wantReleased(t)
 }
 
+// Bytes that were sent with MSG_MORE are followed by their region in the same turn, even if they used
+// the quota up: the kernel holds back what it was told more would follow.
+func TestRegionFollowsItsHeader(t *testing.T) {
+	t.Parallel()
+	f := newFile(t, make([]byte, 1<<20))
+	h := newHand(t, &handler{frame: func(c *Conn, _ []byte) {
+		chain := c.Chain()
+		chain.Buf = append(chain.Buf, make([]byte, turnBytesMax-FrameHeadBytes)...)
+		chain.Region(f.take(), 0, 1<<20)
+		c.Respond()
+	}})
+	_, peer := h.connect()
+	h.turns(2)
+	h.write(peer, framed(nil))
+	h.turns(1)
+	if n := h.r.stats.BytesOut.Load(); n != turnBytesMax+RegionCopyBytesMax {
+		t.Errorf("%d bytes were sent in the first turn", n)
+	}
+}
+
 // What one connection's request completes on another leaves in the same turn or the next.
 func TestCompletionOnAnotherConnection(t *testing.T) {
 	t.Parallel()

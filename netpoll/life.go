@@ -176,7 +176,6 @@ func (r *Reactor) bury(c *Conn) {
 	} else {
 		r.dropOutput(c)
 	}
-	r.budget.returnPass(c)
 	r.tally.closed++
 	r.handler.Closed(c, c.cause)
 	r.server.released(c)
