@@ -8,7 +8,7 @@ PACKAGES := ./...
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz bench bench-idle bench-allocs lint fmt long interop clean
+.PHONY: help build run test race fuzz bench bench-idle bench-allocs bench-strace lint fmt long interop clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench-idle: build ## time to the first answer, idle memory and idle CPU of the b
 
 bench-allocs: build ## heap objects per request under load, from the built binary's own counters
 	$(GO) run ./scripts/benchallocs -bin $(BIN)
+
+bench-strace: build ## what the built binary reads from log files while 1 GiB is fetched, by strace
+	BIN=$(BIN) ./scripts/straceproof.sh
 
 lint: ## vet, staticcheck, gofumpt
 	$(GO) vet $(PACKAGES)

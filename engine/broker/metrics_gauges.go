@@ -212,10 +212,10 @@ func writeStalls(e *exposition, reactors []*netpoll.Stats) {
 			turns, ns := map[string]uint64{}, map[string]uint64{}
 			var names []string
 			for c := range netpoll.Cause(netpoll.CauseCount) {
-				name := c.String()
-				if c > netpoll.CauseUser && s.Stalls[c].Load() == 0 || c > netpoll.CauseSend && c < netpoll.CauseUser {
-					continue
+				if c > netpoll.CauseSend && s.Stalls[c].Load() == 0 {
+					continue // a number that nobody uses, or a cause that never was one
 				}
+				name := c.String()
 				if _, known := turns[name]; !known {
 					names = append(names, name)
 				}
