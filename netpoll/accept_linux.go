@@ -98,8 +98,8 @@ func (l *listener) accept() (fd int, addr unix.Sockaddr, err error) {
 	return fd, addr, err
 }
 
-// afterError deals with a failed accept. Some of accept(2)'s errors are about one connection that is
-// gone already; whatever else there is would come again at once, so the listener rests.
+// afterError deals with a failed accept. Some of accept(2)'s errors are about one connection that
+// is gone already; whatever else there is would come again at once, so the listener rests.
 func (l *listener) afterError(err error) {
 	switch {
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
@@ -235,7 +235,8 @@ func (s *Server) released(c *Conn) {
 	s.room.Broadcast()
 }
 
-// setOptions prepares a socket, as Kafka's Acceptor does. An option that fails leaves a connection that works.
+// setOptions prepares a socket, as Kafka's Acceptor does. An option that fails leaves a connection
+// that works.
 func (s *Server) setOptions(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)

@@ -25,7 +25,8 @@ const chainKeepBytesMax = 1 << 20
 // Source is a file from which a region is sent. It is shared and may be used by several
 // goroutines at a time.
 type Source interface {
-	// Fd returns the open descriptor for sendfile(2), or -1 when there is none; ReadAt is used then.
+	// Fd returns the open descriptor for sendfile(2), or -1 when there is none; ReadAt is used
+	// then.
 	Fd() int
 	// ReadAt reads as io.ReaderAt does; position is in bytes from the start of the file.
 	ReadAt(p []byte, position int64) (int, error)
@@ -45,13 +46,13 @@ type Source interface {
 // Chain is one response under construction: bytes and regions of files, in order.
 //
 // Bytes are appended to Buf by its user (chain.Buf = wire.AppendX(chain.Buf, ...)), which may also
-// patch what it appended. Buf starts with FrameHeadBytes bytes that are the frame's length: they are
-// there from the beginning and Respond fills them in, so len(Buf) never falls below that. Region
-// adds a region behind the bytes appended so far.
+// patch what it appended. Buf starts with FrameHeadBytes bytes that are the frame's length: they
+// are there from the beginning and Respond fills them in, so len(Buf) never falls below that.
+// Region adds a region behind the bytes appended so far.
 //
-// A chain belongs to its request: Conn.Chain lends it until Conn.Respond or Conn.Done. It may
-// be filled on any goroutine, one at a time. A chain made by NewChain serves tests of handlers
-// without sockets; AppendTo shows what would be sent.
+// A chain belongs to its request: Conn.Chain lends it until Conn.Respond or Conn.Done. It may be
+// filled on any goroutine, one at a time. A chain made by NewChain serves tests of handlers without
+// sockets; AppendTo shows what would be sent.
 type Chain struct {
 	// Buf holds the response's bytes without its regions, with the frame's length in front.
 	Buf []byte
@@ -88,9 +89,10 @@ func NewChain() *Chain {
 	return c
 }
 
-// Region adds the n bytes at position of source behind the bytes appended so far and takes over
-// one reference of the caller's. A region of up to RegionCopyBytesMax bytes that is resident is copied
-// into Buf and released at once, up to 256 KiB in all. It panics when n is negative; n = 0 only releases.
+// Region adds the n bytes at position of source behind the bytes appended so far and takes over one
+// reference of the caller's. A region of up to RegionCopyBytesMax bytes that is resident is copied
+// into Buf and released at once, up to 256 KiB in all. It panics when n is negative; n = 0 only
+// releases.
 func (c *Chain) Region(source Source, position, n int64) {
 	if n < 0 || position < 0 {
 		panic(fmt.Sprintf("BUG: region of %d bytes at position %d", n, position))

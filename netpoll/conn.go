@@ -25,7 +25,8 @@ type Conn struct {
 	chain *Chain
 	// inProcess is true from before Handler.Frame until the request's end.
 	inProcess bool
-	// advancing is true while the reactor hands out frames, so that calls from inside do not recurse.
+	// advancing is true while the reactor hands out frames, so that calls from inside do not
+	// recurse.
 	advancing bool
 	muted     bool
 	touched   bool // in the reactor's list of that name
@@ -88,9 +89,9 @@ func (c *Conn) Chain() *Chain {
 // The bytes may be read and written on another goroutine meanwhile.
 func (c *Conn) Keep() []byte { return c.keep() }
 
-// Respond ends the request in process: what Chain holds is sent as one frame behind the
-// responses before it, and the next request may come. The frame's loan ends. On a connection that is
-// gone it releases the chain.
+// Respond ends the request in process: what Chain holds is sent as one frame behind the responses
+// before it, and the next request may come. The frame's loan ends. On a connection that is gone it
+// releases the chain.
 func (c *Conn) Respond() { c.respond() }
 
 // Done ends the request in process without a response. The frame's loan ends.
@@ -101,7 +102,7 @@ func (c *Conn) Done() { c.done() }
 // it is already mute.
 func (c *Conn) Mute(d time.Duration) { c.muteFor(d) }
 
-// Close ends the connection once the responses before this request have left; a request in
-// process is ended without a response. Handler.Closed is called with cause, not before the call from
-// which Close was called has returned.
+// Close ends the connection once the responses before this request have left; a request in process
+// is ended without a response. Handler.Closed is called with cause, not before the call from which
+// Close was called has returned.
 func (c *Conn) Close(cause error) { c.closeAfterOutput(cause) }

@@ -151,8 +151,8 @@ func TestTurnBudgetOfSending(t *testing.T) {
 	f.wantReleased(t)
 }
 
-// Bytes that were sent with MSG_MORE are followed by their region in the same turn, even if they used
-// the quota up: the kernel holds back what it was told more would follow.
+// Bytes that were sent with MSG_MORE are followed by their region in the same turn, even if they
+// used the quota up: the kernel holds back what it was told more would follow.
 func TestRegionFollowsItsHeader(t *testing.T) {
 	t.Parallel()
 	f := newFile(t, make([]byte, 1<<20))
@@ -199,8 +199,8 @@ func TestCompletionOnAnotherConnection(t *testing.T) {
 	}
 }
 
-// A FIN that comes in one event with the bytes before it is seen: a short read must not end the reading
-// (epoll(7), edge-triggered).
+// A FIN that comes in one event with the bytes before it is seen: a short read must not end the
+// reading (epoll(7), edge-triggered).
 func TestEndInOneEvent(t *testing.T) {
 	t.Parallel()
 	causes := make(chan error, 1)

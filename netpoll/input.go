@@ -18,17 +18,17 @@ const (
 	// pressedBytesMax is what a connection outside a frame receives at once while the memory budget
 	// is used up. Small requests go on being served; what they leave behind is bounded by it.
 	pressedBytesMax = 4 << 10
-	// passCheck is how often the holder of the memory pass is looked at, and passBytesMin what it must
-	// have received in between to go on.
+	// passCheck is how often the holder of the memory pass is looked at, and passBytesMin what it
+	// must have received in between to go on.
 	passCheck    = 5 * time.Second
 	passBytesMin = 64 << 10
 	// lengthBytesFirst is the chunk size for a frame whose length has not arrived whole.
 	lengthBytesFirst = 64
 )
 
-// input is a connection's receiving side. Bytes that arrive in the shared buffer are handed out from
-// there if they are whole frames whose turn it is; the rest is copied to the stash, which exists
-// only while it holds something.
+// input is a connection's receiving side. Bytes that arrive in the shared buffer are handed out
+// from there if they are whole frames whose turn it is; the rest is copied to the stash, which
+// exists only while it holds something.
 type input struct {
 	// stash.b[head:tail] holds what has arrived and was not handed out: at most one incomplete
 	// frame, at its end. While a frame from the stash is in process, head is already behind it.
@@ -48,8 +48,8 @@ type input struct {
 	prevWait, nextWait *Conn
 }
 
-// stashed returns the length of the stash's first frame with its head, or 0 if that is not known yet,
-// and whether the frame is whole.
+// stashed returns the length of the stash's first frame with its head, or 0 if that is not known
+// yet, and whether the frame is whole.
 func (in *input) stashed() (frameBytes int, whole bool) {
 	n := in.tail - in.head
 	if n < FrameHeadBytes {
@@ -173,7 +173,8 @@ func (r *Reactor) split(c *Conn, b []byte) ([]byte, error) {
 	return b[frameBytes:], nil
 }
 
-// stashAll copies b, which is what follows the frames handed out, to a new stash of at least n bytes.
+// stashAll copies b, which is what follows the frames handed out, to a new stash of at least n
+// bytes.
 func (r *Reactor) stashAll(c *Conn, b []byte, n int) error {
 	k, err := r.memory.take(max(n, len(b)))
 	if err != nil {
@@ -262,8 +263,8 @@ func (r *Reactor) handOut(c *Conn) {
 	c.advancing = false
 }
 
-// dispatchStashed hands out the stash's first frame. If it is the last thing there, the stash becomes
-// the frame's own, so that the connection has none while it is idle.
+// dispatchStashed hands out the stash's first frame. If it is the last thing there, the stash
+// becomes the frame's own, so that the connection has none while it is idle.
 func (r *Reactor) dispatchStashed(c *Conn, frameBytes int) {
 	in := &c.input
 	frame := in.stash.b[in.head+FrameHeadBytes : in.head+frameBytes : in.head+frameBytes]
@@ -274,8 +275,8 @@ func (r *Reactor) dispatchStashed(c *Conn, frameBytes int) {
 	r.dispatch(c, frame)
 }
 
-// dispatch hands a frame to the broker. Its loan ends when the request does, or at the latest now if
-// nobody asked for more.
+// dispatch hands a frame to the broker. Its loan ends when the request does, or at the latest now
+// if nobody asked for more.
 func (r *Reactor) dispatch(c *Conn, frame []byte) {
 	r.tally.framesIn++
 	c.inProcess = true

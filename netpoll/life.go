@@ -215,8 +215,8 @@ func (c *Conn) unmute() {
 	c.reactor.touch(c)
 }
 
-// checkIdle closes the connection if nothing moved for the whole time, and otherwise looks again when
-// that could be so. It is started once per connection and span, not with every request.
+// checkIdle closes the connection if nothing moved for the whole time, and otherwise looks again
+// when that could be so. It is started once per connection and span, not with every request.
 func (c *Conn) checkIdle() {
 	r := c.reactor
 	idle := time.Duration(r.nowNs - c.movedNs)

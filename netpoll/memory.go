@@ -207,8 +207,8 @@ func unmapMemory(b []byte) {
 
 // budget counts the bytes of incomplete and kept frames over all reactors of a server.
 //
-// When it is used up, a connection inside a frame may be read on only if it holds the pass. There is
-// one pass, so that one frame at a time completes and its request can give memory back; the pass
+// When it is used up, a connection inside a frame may be read on only if it holds the pass. There
+// is one pass, so that one frame at a time completes and its request can give memory back; the pass
 // returns when that frame's memory does.
 type budget struct {
 	max     int64 // <= 0: no bound

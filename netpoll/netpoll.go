@@ -12,14 +12,14 @@ import (
 type Handler interface {
 	// Open announces a new connection. It may set c.User once.
 	Open(c *Conn)
-	// Frame brings one whole request, without its length. The frame is lent until Frame returns,
-	// or until the request ends when Conn.Keep was called; it may be written to. Before it returns, or later on the
-	// reactor (Reactor.Post), the request is ended by exactly one of Conn.Respond, Conn.Done and
-	// Conn.Close.
+	// Frame brings one whole request, without its length. The frame is lent until Frame returns, or
+	// until the request ends when Conn.Keep was called; it may be written to. Before it returns, or
+	// later on the reactor (Reactor.Post), the request is ended by exactly one of Conn.Respond,
+	// Conn.Done and Conn.Close.
 	Frame(c *Conn, frame []byte)
 	// Closed tells that the connection is gone; it is the last call about it, and comes once for
-	// each Open. A request that is still in process then must be ended all the same (Respond then only
-	// releases what the chain holds), since its frame stays lent until that.
+	// each Open. A request that is still in process then must be ended all the same (Respond then
+	// only releases what the chain holds), since its frame stays lent until that.
 	Closed(c *Conn, cause error)
 }
 
@@ -52,7 +52,8 @@ type Listener struct {
 	Transport func(socket *Socket) Transport
 }
 
-// Config is what a Server is made of. The zero value of every field but Listeners means its default.
+// Config is what a Server is made of. The zero value of every field but Listeners means its
+// default.
 type Config struct {
 	Listeners []Listener
 	// Reactors is the number of event loops; default: one per usable core.
@@ -60,7 +61,8 @@ type Config struct {
 	// RequestBytesMax bounds a frame (socket.request.max.bytes); default 100 MiB.
 	RequestBytesMax int32
 	// MemoryBytesMax bounds the memory of incomplete and kept frames (queued.max.request.bytes);
-	// default 1 GiB, negative means no bound. The package comment says by how much it may be exceeded.
+	// default 1 GiB, negative means no bound. The package comment says by how much it may be
+	// exceeded.
 	MemoryBytesMax int64
 	// ConnectionsMax bounds all open connections (max.connections); 0 means no bound. At the
 	// bound the listeners stop accepting until one closes, as Kafka does.
@@ -95,14 +97,14 @@ const (
 	stallMinDefault        = 10 * time.Millisecond
 	prefetchWorkersDefault = 4
 
-	// ConnQueueBytesMax is how many bytes of finished, unsent responses a connection may have before
-	// its next request waits, in bytes.
+	// ConnQueueBytesMax is how many bytes of finished, unsent responses a connection may have
+	// before its next request waits, in bytes.
 	ConnQueueBytesMax = 64 << 10
 	// connQueueChainsMax is the same bound in responses.
 	connQueueChainsMax = 64
 
-	// turnBytesMax and turnCallsMax bound what one connection does in one turn, each way. Less costs
-	// throughput, more costs the others' latency.
+	// turnBytesMax and turnCallsMax bound what one connection does in one turn, each way. Less
+	// costs throughput, more costs the others' latency.
 	turnBytesMax = 256 << 10
 	turnCallsMax = 64
 	// turnHungryNs is how long a turn goes on serving connections that used their quota up in an

@@ -78,7 +78,8 @@ func (c *Chain) bufEnd() int {
 	return len(c.Buf)
 }
 
-// nextRegion returns the region that comes next, from where it goes on, if one does before any bytes.
+// nextRegion returns the region that comes next, from where it goes on, if one does before any
+// bytes.
 func (o *output) nextRegion() (source Source, position, n int64, ok bool) {
 	c := o.first
 	if c == nil || c.region == len(c.regions) || c.bufSent < c.regions[c.region].at {
@@ -88,7 +89,8 @@ func (o *output) nextRegion() (source Source, position, n int64, ok bool) {
 	return rg.source, rg.position + c.regionSent, rg.n - c.regionSent, true
 }
 
-// sentBytes tells that n bytes of what pieces returned have left. It panics when n is more than that.
+// sentBytes tells that n bytes of what pieces returned have left. It panics when n is more than
+// that.
 func (r *Reactor) sentBytes(c *Conn, n int) {
 	r.tally.bytesOut += uint64(n)
 	c.movedNs = r.nowNs
@@ -184,8 +186,8 @@ func (r *Reactor) warm(c *Conn) bool {
 	return false
 }
 
-// probe looks at the regions that come next, up to warmBytesMax, and returns how many bytes it looked
-// at and whether all of them are resident.
+// probe looks at the regions that come next, up to warmBytesMax, and returns how many bytes it
+// looked at and whether all of them are resident.
 func (c *Chain) probe() (n int64, resident bool) {
 	skip := c.regionSent
 	for i := c.region; i < len(c.regions) && n < warmBytesMax; i++ {

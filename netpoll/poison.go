@@ -9,8 +9,8 @@ var poisoning atomic.Bool
 // negative, so whoever reads it fails soon.
 const poisonByte = 0xdb
 
-// SetPoison makes released frames be overwritten, in all servers of the process. Tests set it before
-// they start a server; the build tag poison sets it from the start.
+// SetPoison makes released frames be overwritten, in all servers of the process. Tests set it
+// before they start a server; the build tag poison sets it from the start.
 func SetPoison(on bool) { poisoning.Store(on) }
 
 func poison(b []byte) {

@@ -4,11 +4,11 @@ package netpoll
 // by its reactor only, except wake.
 //
 // The calls have the shape of completions. For each connection that the reactor has told to
-// receive, the poller asks Reactor.space where bytes may go, and reports them with Reactor.filled or
-// Reactor.received. For each that it was told to send, it takes what the output offers
-// (output.pieces and, when Reactor.warm allows it, output.nextRegion), reports what left
-// with Reactor.sentBytes and Reactor.sentRegion, and calls Reactor.sent once the output is empty.
-// A connection that fails is reported with Reactor.lose, one whose peer ended it with Reactor.ended.
+// receive, the poller asks Reactor.space where bytes may go, and reports them with Reactor.filled
+// or Reactor.received. For each that it was told to send, it takes what the output offers
+// (output.pieces and, when Reactor.warm allows it, output.nextRegion), reports what left with
+// Reactor.sentBytes and Reactor.sentRegion, and calls Reactor.sent once the output is empty. A
+// connection that fails is reported with Reactor.lose, one whose peer ended it with Reactor.ended.
 // None of these happen outside serve. A poller hands a paused connection no bytes.
 type poller interface {
 	// attach takes a connection over; it is paused.

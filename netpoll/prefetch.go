@@ -48,7 +48,8 @@ func (p *prefetchers) work() {
 	}
 }
 
-// run reads the regions that come next and tells the reactor, which leaves the chain alone meanwhile.
+// run reads the regions that come next and tells the reactor, which leaves the chain alone
+// meanwhile.
 func (j *prefetchJob) run() {
 	o := &j.conn.output
 	j.warmBytes, o.warmErr = o.first.prefetch()

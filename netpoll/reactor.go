@@ -144,8 +144,8 @@ func (r *Reactor) finished() bool {
 	return r.draining && r.connections == 0 && (r.orphans == 0 || r.forced)
 }
 
-// end frees what the reactor holds. If requests are still in process somewhere, which is so only after
-// force, their frames are lent and their memory is left alone.
+// end frees what the reactor holds. If requests are still in process somewhere, which is so only
+// after force, their frames are lent and their memory is left alone.
 func (r *Reactor) end() {
 	if r.orphans == 0 {
 		r.memory.close()
@@ -170,7 +170,8 @@ func (r *Reactor) turn() {
 	r.endTurn()
 }
 
-// sleeps announces that the reactor is about to wait for its poller alone, and reports whether it may.
+// sleeps announces that the reactor is about to wait for its poller alone, and reports whether it
+// may.
 func (r *Reactor) sleeps() bool {
 	r.asleep.Store(true)
 	if r.mailbox.empty() {
@@ -231,9 +232,9 @@ func (r *Reactor) runTasks() (n int) {
 	return n
 }
 
-// touch has a connection looked at again before the turn ends, unless that happens anyway. Calls of the broker's that may let
-// requests go on or close a connection come through here, so that nothing calls the broker back
-// from inside its own call.
+// touch has a connection looked at again before the turn ends, unless that happens anyway. Calls of
+// the broker's that may let requests go on or close a connection come through here, so that nothing
+// calls the broker back from inside its own call.
 func (r *Reactor) touch(c *Conn) {
 	if !c.touched && !c.advancing && !c.closed {
 		c.touched = true
@@ -241,7 +242,8 @@ func (r *Reactor) touch(c *Conn) {
 	}
 }
 
-// settleTouched lets the touched connections go on and buries the lost ones. Doing so may touch others.
+// settleTouched lets the touched connections go on and buries the lost ones. Doing so may touch
+// others.
 func (r *Reactor) settleTouched() {
 	for i := 0; i < len(r.touched); i++ {
 		c := r.touched[i]

@@ -473,8 +473,9 @@ func TestSentHook(t *testing.T) {
 		echo(c, frame)
 	}
 	h.sent = func(_ *Conn, s Sent) {
-		notes = append(notes, fmt.Sprintf("%c %d bytes, queued after %v, sent after %v", rune(s.Note),
-			s.Bytes, time.Duration(s.QueuedNs-s.ArrivedNs), time.Duration(s.SentNs-s.ArrivedNs)))
+		notes = append(notes, fmt.Sprintf("%c %d bytes, queued after %v, sent after %v",
+			rune(s.Note), s.Bytes,
+			time.Duration(s.QueuedNs-s.ArrivedNs), time.Duration(s.SentNs-s.ArrivedNs)))
 	}
 	f := newFake(t, Config{}, h, 1)
 	c := f.connect()

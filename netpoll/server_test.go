@@ -341,8 +341,8 @@ func TestCompletionFromOtherGoroutines(t *testing.T) {
 	workers.Wait()
 }
 
-// In steady state neither small requests nor large ones nor regions allocate. Not parallel: it counts
-// the whole process's allocations.
+// In steady state neither small requests nor large ones nor regions allocate. Not parallel: it
+// counts the whole process's allocations.
 func TestNoAllocation(t *testing.T) {
 	f := newFile(t, make([]byte, 1<<20))
 	_, addr := startServer(t, Config{Reactors: 1}, &handler{frame: func(c *Conn, _ []byte) {

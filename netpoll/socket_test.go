@@ -18,7 +18,8 @@ func TestEcho(t *testing.T) {
 	h := &handler{frame: echo}
 	_, addr := startServer(t, Config{}, h)
 	nc := dial(t, addr)
-	for _, n := range []int{0, 1, 100, 4 << 10, 64 << 10, 256<<10 - 4, 256 << 10, 1 << 20, 3 << 20} {
+	sizes := []int{0, 1, 100, 4 << 10, 64 << 10, 256<<10 - 4, 256 << 10, 1 << 20, 3 << 20}
+	for _, n := range sizes {
 		want := pattern(n, n)
 		if got := call(t, nc, want); !bytes.Equal(got, want) {
 			t.Fatalf("%d bytes came back wrong", n)

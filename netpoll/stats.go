@@ -35,8 +35,8 @@ func (c Cause) String() string {
 	return "user"
 }
 
-// Stats are a reactor's counters. They only grow, except Connections, are written by the reactor at the
-// end of each turn, and may be read on any goroutine.
+// Stats are a reactor's counters. They only grow, except Connections, are written by the reactor at
+// the end of each turn, and may be read on any goroutine.
 type Stats struct {
 	Turns       atomic.Uint64
 	Wakeups     atomic.Uint64 // times that the reactor had to be woken from sleep by a message
@@ -55,7 +55,8 @@ type Stats struct {
 	Opened      atomic.Uint64
 	Closed      atomic.Uint64
 	Connections atomic.Int64
-	// Stalls counts turns of Config.StallMin or longer by what took longest, and StallNs their length.
+	// Stalls counts turns of Config.StallMin or longer by what took longest, and StallNs their
+	// length.
 	Stalls  [CauseCount]atomic.Uint64
 	StallNs [CauseCount]atomic.Uint64
 }

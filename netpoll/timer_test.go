@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The wheel fires each timer once, never early, at the first advance past its tick, and never asks to
-// be left alone for longer than until the first timer: compared with a plain list.
+// The wheel fires each timer once, never early, at the first advance past its tick, and never asks
+// to be left alone for longer than until the first timer: compared with a plain list.
 func TestWheel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {

@@ -12,13 +12,13 @@ type traffic struct {
 
 const (
 	trafficHalfLifeNs = int64(time.Second)
-	// trafficPerConn is what a new connection is taken to move until it shows, so that many that come
-	// at once are spread.
+	// trafficPerConn is what a new connection is taken to move until it shows, so that many that
+	// come at once are spread.
 	trafficPerConn = 64 << 10
 )
 
-// pick returns the reactor that moved the fewest bytes lately, counted in units of trafficPerConn, and
-// of several the one with the fewest connections.
+// pick returns the reactor that moved the fewest bytes lately, counted in units of trafficPerConn,
+// and of several the one with the fewest connections.
 func (s *Server) pick() *Reactor {
 	var best *Reactor
 	for _, r := range s.reactors {

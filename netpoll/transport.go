@@ -21,13 +21,13 @@ const (
 type Transport interface {
 	// Read fills p from its start. At the peer's end it returns io.EOF.
 	Read(p []byte) (n int, want Want, err error)
-	// Write accepts bytes of pieces in order, and more tells that others follow at once. Accepted bytes
-	// may still lie in the transport until Flush.
+	// Write accepts bytes of pieces in order, and more tells that others follow at once. Accepted
+	// bytes may still lie in the transport until Flush.
 	Write(pieces [][]byte, more bool) (n int, want Want, err error)
 	// Flush sends what Write left behind; it is done when it returns WantNothing.
 	Flush() (want Want, err error)
-	// SendRegion sends at most n bytes at position of a file descriptor without passing them through
-	// user space, if SendsRegions. A file that ends early is ErrTruncated.
+	// SendRegion sends at most n bytes at position of a file descriptor without passing them
+	// through user space, if SendsRegions. A file that ends early is ErrTruncated.
 	SendRegion(fd int, position int64, n int) (sent int, want Want, err error)
 	// SendsRegions tells whether SendRegion works here. Otherwise regions are read and written.
 	SendsRegions() bool

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// scrambler is a transport that changes every byte, moves odd numbers of them, holds some back until
-// it is flushed, and must write before it reads while it does: what an encrypting one does.
+// scrambler is a transport that changes every byte, moves odd numbers of them, holds some back
+// until it is flushed, and must write before it reads while it does: what an encrypting one does.
 type scrambler struct {
 	socket *Socket
 	rnd    *rand.Rand
@@ -109,13 +109,12 @@ func TestScramblingTransport(t *testing.T) {
 			echo(c, frame)
 		}
 	}}
+	makeTransport := func(s *Socket) Transport {
+		return &scrambler{socket: s, rnd: rand.New(rand.NewPCG(seed.Add(1), 0)), closed: &closed}
+	}
 	s, addr := startServer(t, Config{
 		SendBufferBytes: 4 << 10,
-		Listeners: []Listener{{Name: "A", Address: "127.0.0.1:0", Transport: func(s *Socket) Transport {
-			return &scrambler{
-				socket: s, rnd: rand.New(rand.NewPCG(seed.Add(1), 0)), closed: &closed,
-			}
-		}}},
+		Listeners:       []Listener{{Name: "A", Address: "127.0.0.1:0", Transport: makeTransport}},
 	}, h)
 	nc := scrambled{dial(t, addr)}
 	rnd := rand.New(rand.NewPCG(5, 5))
