@@ -1,6 +1,7 @@
 // Package sluice holds no code of its own: this test is the house's caretaker. It walks the tree
 // and fails on an import between rooms that the floor plan does not allow, on files and functions
-// over their ceiling, on over-long lines, on undocumented packages and exported names, and on marks of unfinished work.
+// over their ceiling, on over-long lines, on undocumented packages and exported names, and on marks
+// of unfinished work.
 // docs/ARCHITECTURE.md draws the plan that the table below holds.
 package sluice
 
@@ -22,7 +23,7 @@ import (
 const (
 	fileLinesMax     = 800
 	functionLinesMax = 70
-	lineColumnsMax   = 100
+	lineColumnsMax   = 110
 	tabColumns       = 4
 )
 
@@ -43,6 +44,7 @@ var rooms = map[string][]string{
 	"tuning":             {},
 	"internal/testutil":  {},
 	"interop":            {"wire"},
+	"scripts":            {"wire"},
 	"cmd":                {"engine/broker", "engine/catalog", "engine/partition", "benchmarks", "tuning", "wire", "pagecache", "netpoll"},
 	"cmd/sluice/e2etest": {"wire"},
 }

@@ -9,7 +9,11 @@ import (
 // reactor more than a turn; see docs/NONOBVIOUS.md for how write(2) can take a hundred times that.
 const (
 	gateSlow = 2 * time.Millisecond
-	gateCalm = 500 * time.Millisecond
+	// gateCalm is how long the gate stays closed after the last trouble, at most. After one slow
+	// operation it is gateCalmFactor times what that took: a thread that merely lost its core for
+	// a few milliseconds looks just like a short stall, and must not cost half a second of detours.
+	gateCalm       = 500 * time.Millisecond
+	gateCalmFactor = 16
 	// gateProbeEvery bounds how often /proc/vmstat is read.
 	gateProbeEvery = 100 * time.Millisecond
 	// Share of the kernel's throttling point at which the gate closes, and opens again, percent.
@@ -19,13 +23,13 @@ const (
 
 // Gate says for one log dir whether appends may run inline on a reactor. It closes when one append
 // or sync took over 2 ms, or when dirty pages near the point from which the kernel makes writers
-// sleep; then the dir's appends go through its Writer, one goroutine, in order, until half a
-// second passed without trouble.
+// sleep; then the dir's appends go through its Writer, one goroutine, in order, until
+// some time, half a second at most, has passed without trouble.
 type Gate struct {
 	writer *Worker
-	// troubleNs is when trouble was last seen, in clock's nanoseconds; 0 means that the gate is
-	// open. It publishes nothing else.
-	troubleNs atomic.Int64
+	// calmNs is until when the gate stays closed, in clock's nanoseconds; 0 means that it is open.
+	// It publishes nothing else.
+	calmNs atomic.Int64
 	// dirty says that the last probe was above the line.
 	dirty   atomic.Bool
 	probeNs atomic.Int64
@@ -64,14 +68,14 @@ func (g *Gate) Closings() int64 { return g.closed.Load() }
 // Inline reports whether an append may run on the caller's goroutine even if that is a reactor.
 // While the gate is open this is one atomic load.
 func (g *Gate) Inline() bool {
-	trouble := g.troubleNs.Load()
-	if trouble == 0 {
+	calm := g.calmNs.Load()
+	if calm == 0 {
 		return true
 	}
-	if g.dirty.Load() || g.clock()-trouble < int64(gateCalm) {
+	if g.dirty.Load() || g.clock() < calm {
 		return false
 	}
-	g.troubleNs.CompareAndSwap(trouble, 0)
+	g.calmNs.CompareAndSwap(calm, 0)
 	return true
 }
 
@@ -80,8 +84,9 @@ func (g *Gate) Start() int64 { return g.clock() }
 
 // Observe closes the gate when the operation begun at start, a reading from Start, was slow.
 func (g *Gate) Observe(start int64) {
-	if now := g.clock(); now-start > int64(gateSlow) {
-		g.trouble(now)
+	now := g.clock()
+	if took := now - start; took > int64(gateSlow) {
+		g.trouble(now + min(took*gateCalmFactor, int64(gateCalm)))
 	}
 }
 
@@ -100,14 +105,24 @@ func (g *Gate) Probe() {
 	switch {
 	case dirty*100 >= throttle*gateDirtyClose:
 		g.dirty.Store(true)
-		g.trouble(now)
+		g.trouble(now + int64(gateCalm))
 	case dirty*100 < throttle*gateDirtyOpen:
 		g.dirty.Store(false)
 	}
 }
 
-func (g *Gate) trouble(now int64) {
-	if g.troubleNs.Swap(now) == 0 {
-		g.closed.Add(1)
+// trouble closes the gate until calm, or keeps it closed if that is later already.
+func (g *Gate) trouble(calm int64) {
+	for {
+		was := g.calmNs.Load()
+		if was >= calm {
+			return
+		}
+		if g.calmNs.CompareAndSwap(was, calm) {
+			if was == 0 {
+				g.closed.Add(1)
+			}
+			return
+		}
 	}
 }

@@ -136,10 +136,12 @@ const (
 func (op *produceOp) check(i int) {
 	it, q := &op.items[i], &op.request
 	settings := it.replica.topic.settings.Load()
-	rules := settings.rules
+	loop := op.r.loop()
+	rules := &loop.rules
+	*rules = settings.rules
 	rules.ProduceVersion = q.Version
 	rules.NowMs = op.r.b.nowMs()
-	info, invalid := op.r.loop().validator.Validate(q.Parts[i].Records, &rules)
+	info, invalid := loop.validator.Validate(q.Parts[i].Records, rules)
 	if invalid != nil {
 		it.code, it.message = invalid.Code, invalid.Message
 		it.errors = append([]wire.RecordError(nil), invalid.Records...)

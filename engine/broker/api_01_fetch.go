@@ -42,6 +42,8 @@ type fetchOp struct {
 
 	timer netpoll.Timer
 	retry netpoll.Task
+
+	parkPrev, parkNext *fetchOp // the reactor's list of waiting fetches
 }
 
 // plannedPart is what one partition contributes to the answer.
@@ -226,7 +228,8 @@ func (op *fetchOp) look() {
 	for range looksMax {
 		seen := op.plan()
 		nowNs := op.r.conn.Loop().NowNs()
-		if op.failed || op.bytes >= op.minBytes || nowNs >= op.deadline || op.session.size() == 0 {
+		if op.failed || op.bytes >= op.minBytes || nowNs >= op.deadline ||
+			op.session.size() == 0 || op.r.b.state.Load() == stateDraining {
 			op.reply(wire.CodeNone)
 			return
 		}
@@ -242,7 +245,7 @@ func (op *fetchOp) look() {
 			return
 		}
 	}
-	op.parked = true
+	op.wait()
 	op.r.conn.Loop().Post(&op.retry)
 }
 
@@ -251,6 +254,7 @@ func (op *fetchOp) wait() {
 	op.parked = true
 	fetchesWaiting.Add(1)
 	loop := op.r.conn.Loop()
+	op.r.loop().park(op)
 	op.r.pause(loop.NowNs())
 	if !op.timed {
 		op.timed = true
@@ -291,6 +295,7 @@ func (op *fetchOp) timeUp() {
 func (op *fetchOp) resume() {
 	op.parked = false
 	fetchesWaiting.Add(-1)
+	op.r.loop().unpark(op)
 	op.r.resume(op.r.conn.Loop().NowNs())
 }
 

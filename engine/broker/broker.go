@@ -28,6 +28,8 @@ type Environment struct {
 	Random func(p []byte)
 	// Log takes the broker's structured log.
 	Log *slog.Logger
+	// Gate makes a log dir's append gate; nil means the usual one.
+	Gate func() *pagecache.Gate
 	// Version is the build's version, for the start-up line and metrics.
 	Version string
 }

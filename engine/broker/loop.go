@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/netpoll"
 	"sluice/wire"
 )
 
@@ -13,7 +14,41 @@ import (
 type loopState struct {
 	validator    wire.Validator
 	recompressor wire.Recompressor
+	rules        wire.Rules // of the batch under validation
 	wake         *wakeList
+	parked       *fetchOp // fetches that wait, in no order
+}
+
+func (l *loopState) park(op *fetchOp) {
+	op.parkPrev, op.parkNext = nil, l.parked
+	if l.parked != nil {
+		l.parked.parkPrev = op
+	}
+	l.parked = op
+}
+
+func (l *loopState) unpark(op *fetchOp) {
+	if op.parkPrev != nil {
+		op.parkPrev.parkNext = op.parkNext
+	} else {
+		l.parked = op.parkNext
+	}
+	if op.parkNext != nil {
+		op.parkNext.parkPrev = op.parkPrev
+	}
+	op.parkPrev, op.parkNext = nil, nil
+}
+
+// endPolls answers every waiting fetch with what there is: a shutdown need not wait for them.
+func (b *Broker) endPolls() {
+	for _, l := range b.loops {
+		t := &netpoll.Task{Run: func() {
+			for l.parked != nil {
+				l.parked.timeUp()
+			}
+		}}
+		l.wake.loop.Post(t)
+	}
 }
 
 // loop returns the state of the request's reactor. The table is made complete before the first

@@ -85,6 +85,7 @@ func (b *Broker) Stop(ctx context.Context) error {
 		b.work.Wait()
 	}
 	if b.net != nil {
+		b.endPolls()
 		if err := b.net.Drain(ctx); err != nil && !errors.Is(err, netpoll.ErrDrained) {
 			errs = append(errs, fmt.Errorf("draining connections: %w", err))
 		}

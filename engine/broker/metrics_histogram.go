@@ -42,8 +42,8 @@ type histogram struct {
 // counts as nothing.
 func (h *histogram) observe(ns int64) {
 	if ns <= 0 {
-		// A reactor reads its clock a few times a turn, so most stages of an idle broker's
-		// requests begin and end at the same reading: they cost one addition.
+		// A reactor reads its clock a few times a turn, so most stages of requests that it handles
+		// begin and end at the same reading: they cost one addition.
 		h.counts[0].Add(1)
 		return
 	}

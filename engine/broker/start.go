@@ -105,12 +105,16 @@ func (b *Broker) openDirs() error {
 	budget := pagecache.NewBudget(reserveBudgetDefault)
 	for _, path := range b.cfg.LogDirs {
 		d := &logDir{path: path}
-		dir, err := partition.OpenDir(partition.DirOptions{
+		options := partition.DirOptions{
 			FS: b.env.FS, Path: path, ClusterID: b.clusterID, NodeID: b.nodeID,
 			DirectoryID: b.newUUID(), NowMs: b.env.NowMs, Jitter: b.jitter,
 			OnFailure: func(_ *partition.Dir, err error) { b.dirFailed(d, err) },
 			Reserve:   budget,
-		})
+		}
+		if b.env.Gate != nil {
+			options.Gate = b.env.Gate()
+		}
+		dir, err := partition.OpenDir(options)
 		if err != nil {
 			return fmt.Errorf("log dir %s: %w", path, plain(err))
 		}

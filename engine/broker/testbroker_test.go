@@ -2,12 +2,13 @@ package broker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
-	"sort"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,10 @@ func startTestBroker(t *testing.T, dir string, overrides ...string) *testBroker 
 			_, _ = source.Read(p)
 		},
 		Log: slog.New(slog.DiscardHandler), Version: "test",
+		// A gate without a clock stays open: whether an append runs inline is then the test's choice.
+		Gate: func() *pagecache.Gate {
+			return pagecache.NewGate(pagecache.GateOptions{Clock: func() int64 { return 1 }})
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +220,7 @@ type testLoop struct {
 	nowNs  int64
 	posted chan *netpoll.Task
 	timers map[*netpoll.Timer]int64
+	due    []*netpoll.Timer
 }
 
 func newTestLoop() *testLoop {
@@ -247,13 +253,14 @@ func (l *testLoop) drain() {
 // advance moves the clock and fires what is due, in order.
 func (l *testLoop) advance(ns int64) {
 	l.nowNs += ns
-	var due []*netpoll.Timer
+	due := l.due[:0]
 	for t, at := range l.timers {
 		if at <= l.nowNs {
 			due = append(due, t)
 		}
 	}
-	sort.Slice(due, func(i, j int) bool { return l.timers[due[i]] < l.timers[due[j]] })
+	l.due = due
+	slices.SortFunc(due, func(a, b *netpoll.Timer) int { return cmp.Compare(l.timers[a], l.timers[b]) })
 	for _, t := range due {
 		delete(l.timers, t)
 		t.Fire()
