@@ -203,9 +203,12 @@ func (b *Broker) autoCreate(names []string) {
 			ids = append(ids, b.newUUID())
 		}
 	}
-	if len(topics) == 0 {
+	// One at a time: a worker that waits for the journal cannot answer other queries meanwhile. Whoever
+	// comes second is told that the topic is unknown, as all first askers are, and asks again.
+	if len(topics) == 0 || !b.creating.TryLock() {
 		return
 	}
+	defer b.creating.Unlock()
 	results, err := decideChanges(b, false,
 		func(im *catalog.Image) ([]catalog.Change, []catalog.TopicResult) {
 			return catalog.CreateTopics(im, b.environment(), topics, ids)

@@ -62,7 +62,9 @@ type Broker struct {
 	pools    [2]*controlPool
 	// largeControl admits one large control request to the decoder at a time.
 	largeControl sync.Mutex
-	loops        []*loopState
+	// creating admits one automatic creation of topics at a time to the query workers.
+	creating sync.Mutex
+	loops    []*loopState
 
 	fetchBytesMax int64
 	ids           producerIDs
