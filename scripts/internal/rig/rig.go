@@ -148,26 +148,40 @@ func (b *Broker) Dial() (*Client, error) {
 	return NewClient(conn), nil
 }
 
-// Metric reads one metric without labels from the broker's admin listener.
-func (b *Broker) Metric(ctx context.Context, name string) (float64, error) {
+// Metrics reads series, with their labels, from one page of the broker's admin listener.
+func (b *Broker) Metrics(ctx context.Context, series ...string) ([]float64, error) {
 	q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.Admin+"/metrics", nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	p, err := http.DefaultClient.Do(q)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer p.Body.Close()
-	lines := bufio.NewScanner(p.Body)
-	value, err := 0.0, fmt.Errorf("no metric %s on http://%s/metrics", name, b.Admin)
+	values, found := make([]float64, len(series)), 0
 	// The page is read to its end, so that the connection can be used again.
+	lines := bufio.NewScanner(p.Body)
 	for lines.Scan() {
-		if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			value, err = strconv.ParseFloat(text, 64)
+		for i, name := range series {
+			text, ok := strings.CutPrefix(lines.Text(), name+" ")
+			if !ok {
+				continue
+			}
+			if values[i], err = strconv.ParseFloat(text, 64); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			found++
 		}
 	}
-	return value, errors.Join(err, lines.Err())
+	if err := lines.Err(); err != nil {
+		return nil, err
+	}
+	if found != len(series) {
+		return nil, fmt.Errorf("http://%s/metrics has %d of the %d series %q",
+			b.Admin, found, len(series), series)
+	}
+	return values, nil
 }
 
 // Verdict compares a measured value with its goal, prints both, and reports whether it was met.
