@@ -172,16 +172,17 @@ func (op *produceOp) check(i int) {
 func (op *produceOp) rewrite(it *produceItem, info *wire.BatchInfo, s *topicSettings) wire.Batch {
 	out, err := op.r.loop().recompressor.Recompress(
 		nil, info.Batch, info.Target, s.level(info.Target), s.rules.DecompressedBytesMax)
-	switch {
-	case err != nil:
-		it.code, it.message = wire.CodeCorruptMessage, err.Error()
-	case len(out) > int(s.rules.MessageBytesMax):
-		it.code, it.message = wire.CodeMessageTooLarge, "the recompressed batch is too large"
-	default:
-		it.rewritten = true
-		return wire.Batch(out)
+	if err != nil {
+		it.code, it.message = wire.CodeUnknownServerError, err.Error()
+		return nil
 	}
-	return nil
+	loop := op.r.loop()
+	if invalid := loop.validator.CheckRewritten(wire.Batch(out), &loop.rules); invalid != nil {
+		it.code, it.message = invalid.Code, invalid.Message
+		return nil
+	}
+	it.rewritten = true
+	return wire.Batch(out)
 }
 
 // submit appends the batch, or queues it.
