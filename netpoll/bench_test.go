@@ -53,10 +53,11 @@ func BenchmarkPingBesideFetchers(b *testing.B) {
 	var fetchers sync.WaitGroup
 	for range 2 {
 		nc := dial(b, addr)
+		s := newSink(b, nc)
 		fetchers.Go(func() {
 			for !stop.Load() {
 				_, _ = nc.Write(request)
-				discard(b, nc, 4+4+1<<20+3)
+				s.discard(4 + 4 + 1<<20 + 3)
 				fetched.Add(1 << 20)
 			}
 		})
@@ -96,10 +97,12 @@ func benchmarkClients(b *testing.B, addr string, conns int, request []byte, answ
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	clients := make([]*net.TCPConn, conns)
+	sinks := make([]*sink, conns)
 	for i := range clients {
 		clients[i] = dial(b, addr)
+		sinks[i] = newSink(b, clients[i])
 		_, _ = clients[i].Write(request)
-		discard(b, clients[i], answerBytes)
+		sinks[i].discard(answerBytes)
 	}
 	poisoned := poisoning.Swap(false)
 	defer poisoning.Store(poisoned)
@@ -107,11 +110,11 @@ func benchmarkClients(b *testing.B, addr string, conns int, request []byte, answ
 	b.ReportAllocs()
 	b.ResetTimer()
 	var done sync.WaitGroup
-	for _, nc := range clients {
+	for i, nc := range clients {
 		done.Go(func() {
 			for left.Add(-1) >= 0 {
 				_, _ = nc.Write(request)
-				discard(b, nc, answerBytes)
+				sinks[i].discard(answerBytes)
 			}
 		})
 	}
@@ -119,33 +122,45 @@ func benchmarkClients(b *testing.B, addr string, conns int, request []byte, answ
 	b.StopTimer()
 }
 
-// discard receives n bytes without looking at them.
-func discard(t testing.TB, nc *net.TCPConn, n int) {
+// sink receives bytes without looking at them and without allocating.
+type sink struct {
+	t    testing.TB
+	raw  syscall.RawConn
+	left int
+	take func(fd uintptr) bool
+}
+
+func newSink(t testing.TB, nc *net.TCPConn) *sink {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	discardRaw(t, raw, n)
+	s := &sink{t: t, raw: raw}
+	s.take = s.takeSome
+	return s
 }
 
-func discardRaw(t testing.TB, raw syscall.RawConn, n int) {
-	err := raw.Read(func(fd uintptr) bool {
-		for n > 0 {
-			got, _, err := unix.RawSyscall6(unix.SYS_RECVFROM, fd, 0, uintptr(n),
-				unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
-			if err == unix.EAGAIN {
-				return false
-			}
-			if err != 0 || got == 0 {
-				n = -1
-				return true
-			}
-			n -= int(got)
-		}
-		return true
-	})
-	if err != nil || n < 0 {
-		t.Error("connection lost")
+// discard waits for n bytes.
+func (s *sink) discard(n int) {
+	s.left = n
+	if err := s.raw.Read(s.take); err != nil || s.left < 0 {
+		s.t.Error("connection lost")
 		runtime.Goexit()
 	}
+}
+
+func (s *sink) takeSome(fd uintptr) bool {
+	for s.left > 0 {
+		got, _, err := unix.RawSyscall6(unix.SYS_RECVFROM, fd, 0, uintptr(s.left),
+			unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
+		if err == unix.EAGAIN {
+			return false
+		}
+		if err != 0 || got == 0 {
+			s.left = -1
+			return true
+		}
+		s.left -= int(got)
+	}
+	return true
 }

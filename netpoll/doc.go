@@ -61,7 +61,7 @@
 //
 // A small request takes three system calls (recvfrom, sendto, and a share of epoll_pwait), a region
 // adds sendfile: under a profile of 64 connections that ping, 77 % of all samples are system calls
-// and the loop's own code is about 6 %, half of that reading the clock once per connection and
+// and the loop's own code is about 8 %, a quarter of that reading the clock once per connection and
 // turn, which the stall causes need. Two mechanisms keep it so: a short read on a socket without a
 // FIN ends the reading without another call for EAGAIN, and the loop asks epoll without blocking
 // first, which under load spares the scheduler the hand-over of a processor. "go test -bench ." has
