@@ -67,6 +67,16 @@ func bindError(config Listener, err error) error {
 	return fmt.Errorf("listener %s cannot use %s: %w", config.Name, config.Address, err)
 }
 
+// isStopping reports whether the server has begun to shut down.
+func (s *Server) isStopping() bool {
+	select {
+	case <-s.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
 func (l *listener) close() { _ = l.socket.Close() }
 
 // run accepts until the listener is closed.
@@ -78,8 +88,8 @@ func (l *listener) run() {
 		switch {
 		case err == nil:
 			l.server.admit(l, fd, addr)
-		case errors.Is(err, os.ErrClosed):
-			return
+		case l.server.isStopping():
+			return // The error is that of the socket being closed under the wait.
 		default:
 			l.afterError(err)
 		}
