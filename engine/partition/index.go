@@ -89,11 +89,18 @@ func (sc *scratch) put() { scratches.Put(sc) }
 // (and for one whose files are not written yet), in its file otherwise.
 type entrySource struct {
 	memory []indexEntry
-	file   pagecache.File
+	file   *pagecache.Shared
 	count  int
 	sc     *scratch
 	// err is the first read error; lookups after it find nothing.
 	err error
+}
+
+// close lets go of the index file.
+func (s *entrySource) close() {
+	if s.file != nil {
+		s.file.Release()
+	}
 }
 
 // at returns entry i. From a file it reads blocks of 512 entries, so that a binary search costs a

@@ -96,8 +96,8 @@ type planner struct {
 	// stop says that the bound or MaxBytes leaves nothing to return, in later segments neither.
 	stop bool
 
-	src  entrySource
-	done func()
+	src    entrySource
+	opened bool
 }
 
 // plan fills in the request's region. found is false when the segment holds nothing between the
@@ -144,21 +144,17 @@ func (p *planner) serve(end int64) {
 
 // entries opens the offset index, at most once a plan.
 func (p *planner) entries() (*entrySource, error) {
-	if p.done == nil {
-		src, done, err := p.seg.entries(p.sc)
+	if !p.opened {
+		src, err := p.seg.entries(p.sc)
 		if err != nil {
 			return nil, err
 		}
-		p.src, p.done = src, done
+		p.src, p.opened = src, true
 	}
 	return &p.src, nil
 }
 
-func (p *planner) close() {
-	if p.done != nil {
-		p.done()
-	}
-}
+func (p *planner) close() { p.src.close() }
 
 // start finds where the batch that holds the offset begins: by the cursor, by the ring, by the
 // index. A position of -1 says that the offset lies behind the segment's last batch.

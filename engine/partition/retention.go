@@ -29,7 +29,7 @@ func (l *Log) raiseStart(offset int64) {
 }
 
 // ApplyRetention raises StartOffset past the oldest segments that retention.ms or retention.bytes
-// no longer keep, never beyond highWatermark. It reports how many segments became obsolete;
+// no longer keep, never beyond highWatermark. It reports how many segments became obsolete now;
 // Dir.CommitStartOffsets deletes them. The active segment goes too when even its newest record is
 // too old: it is rolled first.
 //
@@ -62,7 +62,9 @@ func (l *Log) ApplyRetention(nowMs, highWatermark int64) (obsolete int) {
 			}
 		}
 		size -= seg.size.Load()
-		obsolete++
+		if seg.next.Load() > l.start.Load() {
+			obsolete++
+		}
 		l.raiseStart(seg.next.Load())
 	}
 	return obsolete

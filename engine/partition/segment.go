@@ -187,27 +187,28 @@ func (s *segment) noteTime(lists *entryLists) {
 	lists.times.push(e)
 }
 
-// entries gives access to the offset index. done must be called when the source is no longer used.
-func (s *segment) entries(sc *scratch) (src entrySource, done func(), err error) {
+// entries gives access to the offset index. The caller closes the source when it has no more use
+// for it.
+func (s *segment) entries(sc *scratch) (entrySource, error) {
 	if lists := s.memory.Load(); lists != nil {
-		view := lists.index.view()
-		return entrySource{memory: view, count: len(view), sc: sc}, noop, nil
+		return lists.source(sc), nil
 	}
 	s.filesMu.Lock()
 	defer s.filesMu.Unlock()
 	if err := s.openIndexes(); err != nil {
-		return entrySource{}, nil, err
+		return entrySource{}, err
 	}
 	if lists := s.memory.Load(); lists != nil {
-		view := lists.index.view()
-		return entrySource{memory: view, count: len(view), sc: sc}, noop, nil
+		return lists.source(sc), nil
 	}
-	held := s.indexFile
-	held.Retain()
-	return entrySource{file: held.File(), count: int(s.seal.indexEntries), sc: sc}, held.Release, nil
+	s.indexFile.Retain()
+	return entrySource{file: s.indexFile, count: int(s.seal.indexEntries), sc: sc}, nil
 }
 
-func noop() {}
+func (e *entryLists) source(sc *scratch) entrySource {
+	view := e.index.view()
+	return entrySource{memory: view, count: len(view), sc: sc}
+}
 
 // timeEntries reads the time index whole: lookups by time are rare and off the reactors.
 func (s *segment) timeEntries() ([]timeEntry, error) {
