@@ -42,7 +42,8 @@ func describeCluster(ctx context.Context, cl *kgo.Client, fenced bool) (*cluster
 	}
 	info := &clusterInfo{ID: resp.ClusterID, Controller: resp.ControllerID, Brokers: []brokerInfo{}}
 	for _, b := range resp.Brokers {
-		info.Brokers = append(info.Brokers, brokerInfo{b.NodeID, b.Host, b.Port, b.Rack, b.IsFenced})
+		broker := brokerInfo{b.NodeID, b.Host, b.Port, b.Rack, b.IsFenced}
+		info.Brokers = append(info.Brokers, broker)
 	}
 	sort.Slice(info.Brokers, func(i, j int) bool { return info.Brokers[i].ID < info.Brokers[j].ID })
 	return info, nil

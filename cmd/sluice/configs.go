@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -39,7 +38,8 @@ type resource struct {
 }
 
 // describeConfigs returns the entries of the resources, in their order. A resource about which the
-// broker reports an error has it in the same place of errs. Broker resources are asked of that broker.
+// broker reports an error has it in the same place of errs. Broker resources are asked of that
+// broker.
 func describeConfigs(ctx context.Context, cl *kgo.Client, resources []resource, doc bool,
 ) (entries [][]configInfo, errs []error, err error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
@@ -158,10 +158,4 @@ func changesOf(set [][2]string, remove []string) []configChange {
 		}
 	}
 	return out
-}
-
-// unknownTopic reports whether an error says that a topic does not exist.
-func unknownTopic(err error) bool {
-	e, ok := err.(*codeError)
-	return ok && e.code == kerr.UnknownTopicOrPartition
 }

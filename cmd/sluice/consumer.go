@@ -24,8 +24,8 @@ const (
 	// reads a topic through wants few round trips and has the memory.
 	fetchBytesMax          = 64 << 20
 	fetchPartitionBytesMax = 8 << 20
-	// boundedWait is how long a broker may wait for records when the end is known in advance, so that
-	// the last fetch of a partition does not hold up the next partition.
+	// boundedWait is how long a broker may wait for records when the end is known in advance, so
+	// that the last fetch of a partition does not hold up the next partition.
 	boundedWait = 20 * time.Millisecond
 	// quietMax is after how long without a record a bounded reader asks whether there are any.
 	quietMax = 250 * time.Millisecond
@@ -103,8 +103,8 @@ func (c *consumer) follow(ctx context.Context) error {
 	}
 }
 
-// fetchError returns what ends a consumer: the context's end, or an error that trying again does not
-// heal.
+// fetchError returns what ends a consumer: the context's end, or an error that trying again does
+// not heal.
 func (c *consumer) fetchError(ctx context.Context, fetches kgo.Fetches) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -173,8 +173,8 @@ func (c *consumer) one(r *kgo.Record) error {
 	return nil
 }
 
-// through prints the cursors one after the other, each from its first to its last offset. The client
-// must have been made with cursorOptions.
+// through prints the cursors one after the other, each from its first to its last offset. The
+// client must have been made with cursorOptions.
 func (c *consumer) through(ctx context.Context, cursors []cursor) error {
 	for i := range cursors {
 		k := &cursors[i]
@@ -209,7 +209,8 @@ func (c *consumer) partition(ctx context.Context, k *cursor) error {
 					return err
 				}
 			}
-			if last := p.Records[len(p.Records)-1]; last.Topic == k.topic && last.Partition == k.partition {
+			last := p.Records[len(p.Records)-1]
+			if last.Topic == k.topic && last.Partition == k.partition {
 				k.next = max(k.next, last.Offset+1)
 			}
 		}

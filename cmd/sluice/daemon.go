@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// daemonStartMax is how long a daemon may take to listen: recovery of a large log takes a while.
+	// daemonStartMax is how long a daemon may take to listen: recovery of a large log takes a
+	// while.
 	daemonStartMax = 5 * time.Minute
 	// daemonPoll is the pause between looks at it.
 	daemonPoll = 20 * time.Millisecond
@@ -82,7 +83,9 @@ func (f *serverFlags) daemonArgs() []string {
 }
 
 // awaitListening waits until a process listens on the broker's first port.
-func (a *app) awaitListening(ctx context.Context, pid int, cfg *config.Server, ended <-chan error) error {
+func (a *app) awaitListening(ctx context.Context, pid int, cfg *config.Server,
+	ended <-chan error,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, daemonStartMax)
 	defer cancel()
 	told := time.AfterFunc(progressAfter, func() { a.warnf("waiting for the broker to start") })
@@ -118,7 +121,8 @@ func listens(pid int, port uint16) bool {
 				continue
 			}
 			_, hex, _ := strings.Cut(fields[1], ":")
-			if n, err := strconv.ParseUint(hex, 16, 16); err == nil && (port == 0 || uint16(n) == port) {
+			n, err := strconv.ParseUint(hex, 16, 16)
+			if err == nil && (port == 0 || uint16(n) == port) {
 				inodes["socket:["+fields[9]+"]"] = true
 			}
 		}

@@ -82,8 +82,8 @@ func (a *app) kafkaHelp(t kafkaTool) {
 	fmt.Fprintf(a.out, "\nExamples:\n%s\n", t.example)
 }
 
-// runKafka parses a command line by Kafka's rules and runs the tool. What is wrong goes to the error
-// output as one sentence, and the exit code is 1, as Kafka knows no other.
+// runKafka parses a command line by Kafka's rules and runs the tool. What is wrong goes to the
+// error output as one sentence, and the exit code is 1, as Kafka knows no other.
 func (a *app) runKafka(ctx context.Context, t kafkaTool, words []string) error {
 	if slices.Contains(words, "--zookeeper") || slices.ContainsFunc(words, func(w string) bool {
 		return strings.HasPrefix(w, "--zookeeper=")
@@ -144,7 +144,9 @@ func (a *app) kafkaSettings(line *kopt.Line, pairs ...[2]string) (*client.Settin
 }
 
 // says returns an error in Kafka's words, which begin with a capital.
-func says(format string, args ...any) error { return &exit{exitFailed, fmt.Sprintf(format, args...)} }
+func says(format string, args ...any) error {
+	return &exit{exitFailed, fmt.Sprintf(format, args...)}
+}
 
 // oneOf returns the one option of several that was given.
 func oneOf(line *kopt.Line, names ...string) (string, error) {

@@ -68,7 +68,9 @@ func (a *app) runKafkaCluster(ctx context.Context, line *kopt.Line) error {
 	})
 }
 
-func (a *app) kafkaClusterID(ctx context.Context, _ *kopt.Line, _ *kadm.Client, cl *kgo.Client) error {
+func (a *app) kafkaClusterID(ctx context.Context, _ *kopt.Line, _ *kadm.Client,
+	cl *kgo.Client,
+) error {
 	info, err := describeCluster(ctx, cl, false)
 	if err == nil {
 		fmt.Fprintf(a.out, "Cluster ID: %s\n", info.ID)
@@ -76,7 +78,9 @@ func (a *app) kafkaClusterID(ctx context.Context, _ *kopt.Line, _ *kadm.Client, 
 	return err
 }
 
-func (a *app) kafkaEndpoints(ctx context.Context, line *kopt.Line, _ *kadm.Client, cl *kgo.Client) error {
+func (a *app) kafkaEndpoints(ctx context.Context, line *kopt.Line, _ *kadm.Client,
+	cl *kgo.Client,
+) error {
 	info, err := describeCluster(ctx, cl, line.Has("include-fenced-brokers"))
 	if err != nil {
 		return err
@@ -110,7 +114,9 @@ func (a *app) kafkaAPIVersions() kafkaTool {
 			if err != nil {
 				return err
 			}
-			return a.admin(ctx, s, nil, func(ctx context.Context, adm *kadm.Client, cl *kgo.Client) error {
+			return a.admin(ctx, s, nil, func(
+				ctx context.Context, adm *kadm.Client, cl *kgo.Client,
+			) error {
 				return a.printAPIVersions(ctx, line, adm, cl)
 			})
 		},
@@ -118,7 +124,9 @@ func (a *app) kafkaAPIVersions() kafkaTool {
 }
 
 // printAPIVersions asks each broker. The usable version is the newest that both sides know.
-func (a *app) printAPIVersions(ctx context.Context, _ *kopt.Line, adm *kadm.Client, cl *kgo.Client) error {
+func (a *app) printAPIVersions(ctx context.Context, _ *kopt.Line, adm *kadm.Client,
+	cl *kgo.Client,
+) error {
 	brokers, err := adm.ListBrokers(ctx)
 	if err != nil {
 		return err

@@ -129,7 +129,9 @@ func (a *app) runKafkaConfigs(ctx context.Context, line *kopt.Line) error {
 		return err
 	}
 	if action == "describe" {
-		return a.admin(ctx, s, nil, func(ctx context.Context, adm *kadm.Client, cl *kgo.Client) error {
+		return a.admin(ctx, s, nil, func(
+			ctx context.Context, adm *kadm.Client, cl *kgo.Client,
+		) error {
 			return a.kafkaConfigsDescribe(ctx, e, line.Has("all"), adm, cl)
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -41,7 +40,9 @@ func (a *app) kafkaConfigsDescribe(ctx context.Context, e entity, all bool, adm 
 			return errs[i]
 		}
 		fmt.Fprintln(a.out, kafkaConfigsHeading(r, all))
-		sort.Slice(entries[i], func(x, y int) bool { return entries[i][x].Name < entries[i][y].Name })
+		slices.SortFunc(entries[i], func(x, y configInfo) int {
+			return strings.Compare(x.Name, y.Name)
+		})
 		for j := range entries[i] {
 			if c := &entries[i][j]; all || c.source == dynamicSource(r) {
 				fmt.Fprintln(a.out, kafkaConfigLine(c))

@@ -88,7 +88,10 @@ func (a *app) runConsoleConsumer(ctx context.Context, line *kopt.Line) error {
 	if err != nil {
 		return err
 	}
-	run := &consumer{print: print, max: max(most, 0), committed: committed, out: newOutput(a.out), warnf: a.warnf}
+	run := &consumer{
+		print: print, max: max(most, 0), committed: committed, out: newOutput(a.out),
+		warnf: a.warnf, tolerant: true,
+	}
 	return a.consoleConsume(ctx, s, run, opts, time.Duration(timeoutMs)*time.Millisecond)
 }
 
@@ -112,7 +115,8 @@ func checkConsoleConsumer(line *kopt.Line) error {
 }
 
 // consoleOptions turns what to read into options of the client.
-func consoleOptions(line *kopt.Line, s *client.Settings) (opts []kgo.Opt, committed bool, err error) {
+func consoleOptions(line *kopt.Line, s *client.Settings,
+) (opts []kgo.Opt, committed bool, err error) {
 	level := line.GetOr("isolation-level", s.Get("isolation.level", "read_uncommitted"))
 	if level != "read_uncommitted" && level != "read_committed" {
 		return nil, false, says("isolation level %s: it must be read_uncommitted or read_committed", level)
@@ -220,8 +224,8 @@ var errSilence = errors.New("silence")
 
 // consoleConsume runs the consumer until it has enough, hears nothing or is interrupted, and says
 // how many records there were.
-func (a *app) consoleConsume(parent context.Context, s *client.Settings, run *consumer, opts []kgo.Opt,
-	timeout time.Duration,
+func (a *app) consoleConsume(parent context.Context, s *client.Settings, run *consumer,
+	opts []kgo.Opt, timeout time.Duration,
 ) error {
 	signals, release := interruptible(parent)
 	defer release()
@@ -244,7 +248,6 @@ func (a *app) consoleConsume(parent context.Context, s *client.Settings, run *co
 			return print(w, r, n)
 		}
 	}
-	run.tolerant = true
 	err = run.follow(ctx)
 	if flushErr := run.out.Flush(); flushErr != nil {
 		return flushErr

@@ -113,8 +113,10 @@ func (l *lineReader) next(r *kgo.Record) error {
 	return err
 }
 
-// cut takes what stands before a separator. Without one it is an error, or nil if errors are ignored.
-func (l *lineReader) cut(text, separator []byte, what string, line []byte) (before, after []byte, err error) {
+// cut takes what stands before a separator. Without one it is an error, or nil if errors are
+// ignored.
+func (l *lineReader) cut(text, separator []byte, what string, line []byte,
+) (before, after []byte, err error) {
 	before, after, ok := bytes.Cut(text, separator)
 	if ok {
 		return before, after, nil

@@ -102,7 +102,9 @@ func (a *app) runGetOffsets(ctx context.Context, line *kopt.Line) error {
 }
 
 // printOffsets asks the leaders and prints topic:partition:offset, in Kafka's order.
-func (a *app) printOffsets(ctx context.Context, cl *kgo.Client, req *kmsg.ListOffsetsRequest) error {
+func (a *app) printOffsets(ctx context.Context, cl *kgo.Client,
+	req *kmsg.ListOffsetsRequest,
+) error {
 	var lines []string
 	for _, shard := range cl.RequestSharded(ctx, req) {
 		if shard.Err != nil {

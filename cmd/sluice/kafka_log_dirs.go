@@ -105,8 +105,8 @@ func splitList(list string) []string {
 	return out
 }
 
-// wantedBrokers returns the ids of the brokers of the list, or of all. One that does not exist is an
-// error.
+// wantedBrokers returns the ids of the brokers of the list, or of all. One that does not exist is
+// an error.
 func wantedBrokers(ctx context.Context, adm *kadm.Client, list []string) ([]int32, error) {
 	brokers, err := adm.ListBrokers(ctx)
 	if err != nil {

@@ -134,13 +134,15 @@ func (a *app) runServerStop(ctx context.Context, line *kopt.Line) error {
 		if id := line.Get("node-id"); id != "" && b.nodeID() != id {
 			return true
 		}
-		return dirs != nil && !slices.ContainsFunc(b.dirs, func(d string) bool { return slices.Contains(dirs, d) })
+		named := func(dir string) bool { return slices.Contains(dirs, dir) }
+		return dirs != nil && !slices.ContainsFunc(b.dirs, named)
 	})
 	if len(brokers) == 0 {
 		return says("No kafka server to stop")
 	}
 	for _, b := range brokers {
-		if err := syscall.Kill(b.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		err := syscall.Kill(b.pid, syscall.SIGTERM)
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("cannot end process %d: %w", b.pid, err)
 		}
 	}

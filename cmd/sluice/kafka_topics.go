@@ -223,10 +223,12 @@ func (a *app) kafkaTopicsList(ctx context.Context, line *kopt.Line, adm *kadm.Cl
 	_ *kgo.Client,
 ) error {
 	names, err := matching(ctx, line, adm)
-	for _, name := range names {
-		fmt.Fprintln(a.out, name)
+	if err != nil {
+		return err
 	}
-	return err
+	// With no topic at all Kafka prints an empty line, and so does this.
+	fmt.Fprintln(a.out, strings.Join(names, "\n"))
+	return nil
 }
 
 func (a *app) kafkaTopicsDelete(ctx context.Context, line *kopt.Line, adm *kadm.Client,

@@ -31,7 +31,8 @@ func main() {
 	os.Exit(a.run(os.Args))
 }
 
-// app is one run of the binary: what it reads and writes, and its global flags. Tests make their own.
+// app is one run of the binary: what it reads and writes, and its global flags. Tests make their
+// own.
 type app struct {
 	in  io.Reader
 	out io.Writer
@@ -51,7 +52,9 @@ type exit struct {
 func (e *exit) Error() string { return e.text }
 
 // usagef returns an error for a command line that makes no sense.
-func usagef(format string, args ...any) error { return &exit{exitUsage, fmt.Sprintf(format, args...)} }
+func usagef(format string, args ...any) error {
+	return &exit{exitUsage, fmt.Sprintf(format, args...)}
+}
 
 // run executes the command line and returns the exit code.
 func (a *app) run(args []string) int {

@@ -122,8 +122,8 @@ type resolver struct {
 	times        map[int64]kadm.ListedOffsets
 }
 
-// newResolver asks for what the span needs to know. The end of a committed reader is the last stable
-// offset.
+// newResolver asks for what the span needs to know. The end of a committed reader is the last
+// stable offset.
 func newResolver(ctx context.Context, adm *kadm.Client, s span, committed bool, topics []string,
 ) (*resolver, error) {
 	r := &resolver{times: map[int64]kadm.ListedOffsets{}}

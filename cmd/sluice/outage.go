@@ -23,8 +23,8 @@ type outage struct {
 	told   bool
 }
 
-// watch returns a hook for a client, which ends the context after the limit without an answer, and a
-// function that ends the watch.
+// watch returns a hook for a client, which ends the context after the limit without an answer, and
+// a function that ends the watch.
 func (a *app) watch(cancel context.CancelCauseFunc, limit time.Duration) (*client.Watch, func()) {
 	o := &outage{app: a, limit: limit, cancel: cancel}
 	return &client.Watch{Lost: o.lost, Back: o.back}, o.stop

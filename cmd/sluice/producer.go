@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// bufferedBytesMax bounds the records that wait for their acknowledgement: enough to keep several
-	// large batches on their way to each of many partitions.
+	// bufferedBytesMax bounds the records that wait for their acknowledgement: enough to keep
+	// several large batches on their way to each of many partitions.
 	bufferedBytesMax = 64 << 20
 	// bufferedRecordsMax bounds them by number, since a tiny record costs some 400 bytes of memory.
 	bufferedRecordsMax = 200_000
@@ -29,7 +29,8 @@ const (
 	batchOverheadMax = 200
 	// deliveryTimeout is Kafka's default of delivery.timeout.ms.
 	deliveryTimeout = 120 * time.Second
-	// flushAfterInterrupt is how long what was read may take to arrive once somebody pressed Ctrl-C.
+	// flushAfterInterrupt is how long what was read may take to arrive once somebody pressed
+	// Ctrl-C.
 	flushAfterInterrupt = 10 * time.Second
 )
 

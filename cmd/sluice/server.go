@@ -16,7 +16,8 @@ import (
 	"sluice/engine/catalog/config"
 )
 
-// pidFile is the name, in the first log dir, of the file that holds the number of a daemon's process.
+// pidFile is the name, in the first log dir, of the file that holds the number of a daemon's
+// process.
 const pidFile = "sluice.pid"
 
 // serverFlags say which broker to run and what it logs.
@@ -108,7 +109,8 @@ func (a *app) runServer(parent context.Context, f *serverFlags) error {
 // removePID removes the pid file if it names this process.
 func removePID(cfg *config.Server) {
 	path := filepath.Join(cfg.LogDirs[0], pidFile)
-	if text, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(os.Getpid()) {
+	text, err := os.ReadFile(path)
+	if err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(os.Getpid()) {
 		// What is left behind after a failure is only a stale number, which nobody trusts.
 		_ = os.Remove(path)
 	}

@@ -196,7 +196,9 @@ func (a *app) printTopics(all kadm.TopicDetails, internal bool, match func(strin
 		if !match(t.Topic) || (t.IsInternal && !internal) {
 			continue
 		}
-		l := line{t.Topic, topicID(t.ID), t.IsInternal, len(t.Partitions), t.Partitions.NumReplicas()}
+		l := line{
+			t.Topic, topicID(t.ID), t.IsInternal, len(t.Partitions), t.Partitions.NumReplicas(),
+		}
 		lines = append(lines, l)
 		rows = append(rows, []string{l.Name, strconv.Itoa(l.Partitions), strconv.Itoa(l.Replicas)})
 	}

@@ -56,8 +56,8 @@ func parseTopicID(text string) (id [16]byte, err error) {
 	return id, nil
 }
 
-// describeTopics returns the named topics, sorted by name, page by page (KIP-966). A topic that does
-// not exist is left out; the caller knows which names it asked for.
+// describeTopics returns the named topics, sorted by name, page by page (KIP-966). A topic that
+// does not exist is left out; the caller knows which names it asked for.
 func describeTopics(ctx context.Context, cl *kgo.Client, names []string, pageSize int32,
 ) ([]topicInfo, error) {
 	if len(names) == 0 {

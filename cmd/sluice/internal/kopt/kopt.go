@@ -1,8 +1,9 @@
-// Package kopt reads a command line as Kafka's own shell tools read theirs: every option has a long
-// name, its value stands in the next word or behind an equals sign, some options may stand without
-// their value, and the order of words does not matter. Kafka leaves this to jopt-simple, whose rules
-// differ from those of Go's flag packages just enough to break scripts: a required value may begin
-// with a dash (`--time -2`), an optional one may not, and there are no short or bundled forms.
+// Package kopt reads a command line as Kafka's own shell tools read theirs: every option has a
+// long name, its value stands in the next word or behind an equals sign, some options may stand
+// without their value, and the order of words does not matter. Kafka leaves this to jopt-simple,
+// whose rules differ from those of Go's flag packages just enough to break scripts: a required
+// value may begin with a dash (`--time -2`), an optional one may not, and there are no short or
+// bundled forms.
 package kopt
 
 import (
@@ -32,7 +33,8 @@ type Option struct {
 	Kind Kind
 	// Arg names the value in the usage text, such as "topic".
 	Arg string
-	// Help is one or more sentences for the usage text. An option without one is accepted and hidden.
+	// Help is one or more sentences for the usage text. An option without one is accepted and
+	// hidden.
 	Help string
 	// Short is a one-letter form, as kafka-cluster has them; empty for none.
 	Short string

@@ -1,8 +1,8 @@
-// Package lines cuts a stream into the records that a producer sends: one per line, byte for byte as
-// they came. It exists because of its ownership rule, which bufio.Scanner cannot give: a line that
-// was handed out stays as it is for as long as somebody holds it, so it can lie in a producer's queue
-// without being copied. Lines share large blocks; a block is never written again where a line lies,
-// and it is freed when the last of its lines is.
+// Package lines cuts a stream into the records that a producer sends: one per line, byte for byte
+// as they came. It exists because of its ownership rule, which bufio.Scanner cannot give: a line
+// that was handed out stays as it is for as long as somebody holds it, so it can lie in a
+// producer's queue without being copied. Lines share large blocks; a block is never written again
+// where a line lies, and it is freed when the last of its lines is.
 package lines
 
 import (

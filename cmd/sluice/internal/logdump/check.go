@@ -13,8 +13,9 @@ func SegmentOf(index string) string {
 	return index[:strings.LastIndexByte(index, '.')] + ".log"
 }
 
-// Mismatch is an index entry that its segment does not bear out. For an entry of an offset index the
-// numbers are offsets; for one of a time index they are offsets or, if Times is set, timestamps.
+// Mismatch is an index entry that its segment does not bear out. For an entry of an offset index
+// the numbers are offsets; for one of a time index they are offsets or, if Times is set,
+// timestamps.
 type Mismatch struct {
 	Index int64 `json:"index"`
 	// Log is what the segment has in that place, or -1 for nothing.

@@ -42,7 +42,8 @@ const (
 // snapshots less.
 const smallFileMax = 256 << 20
 
-// KindOf tells a file's kind by its name. A name that deletion or cleaning gave a suffix counts too.
+// KindOf tells a file's kind by its name. A name that deletion or cleaning gave a suffix counts
+// too.
 func KindOf(path string) Kind {
 	name := filepath.Base(path)
 	for _, suffix := range []string{".deleted", ".cleaned", ".swap"} {
@@ -234,16 +235,16 @@ func ReadSnapshot(path string) ([]Producer, error) {
 		i64 := func(at int) int64 { return int64(binary.BigEndian.Uint64(e[at:])) }
 		out = append(out, Producer{
 			ProducerID: i64(0), Epoch: int16(binary.BigEndian.Uint16(e[8:])), LastSequence: i32(10),
-			LastOffset: i64(14), OffsetDelta: i32(22), Timestamp: i64(26), CoordinatorEpoch: i32(34),
-			TxnFirstOffset: i64(38),
+			LastOffset: i64(14), OffsetDelta: i32(22), Timestamp: i64(26),
+			CoordinatorEpoch: i32(34), TxnFirstOffset: i64(38),
 		})
 		return true
 	})
 	return out, err
 }
 
-// ReadLines reads a checkpoint or a properties file as the lines that carry meaning. Of a checkpoint
-// it checks version and count.
+// ReadLines reads a checkpoint or a properties file as the lines that carry meaning. Of a
+// checkpoint it checks version and count.
 func ReadLines(path string, kind Kind) ([]string, error) {
 	b, err := readWhole(path)
 	if err != nil {

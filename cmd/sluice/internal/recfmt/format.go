@@ -74,7 +74,9 @@ func parse(format string, verbs map[byte]verb) ([]piece, error) {
 	flush := func() {
 		if len(text) > 0 {
 			literal := string(text)
-			pieces = append(pieces, func(dst []byte, _ item) []byte { return append(dst, literal...) })
+			pieces = append(pieces, func(dst []byte, _ item) []byte {
+				return append(dst, literal...)
+			})
 			text = nil
 		}
 	}
@@ -241,9 +243,13 @@ func numberVerb(get func(item) int64) verb {
 	return func(modifier string) (piece, error) {
 		switch modifier {
 		case "":
-			return func(dst []byte, it item) []byte { return strconv.AppendInt(dst, get(it), 10) }, nil
+			return func(dst []byte, it item) []byte {
+				return strconv.AppendInt(dst, get(it), 10)
+			}, nil
 		case "hex":
-			return func(dst []byte, it item) []byte { return strconv.AppendInt(dst, get(it), 16) }, nil
+			return func(dst []byte, it item) []byte {
+				return strconv.AppendInt(dst, get(it), 16)
+			}, nil
 		}
 		var order binary.AppendByteOrder = binary.BigEndian
 		bits, ok := strings.CutPrefix(modifier, "big")

@@ -8,9 +8,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// AppendJSONRecord appends a record as one JSON object and a newline. Keys, values and header values
-// are strings where they are UTF-8; where they are not, the field's name gets the suffix _base64 and
-// the string is base64, so that no byte is lost. Null stays null.
+// AppendJSONRecord appends a record as one JSON object and a newline. Keys, values and header
+// values are strings where they are UTF-8; where they are not, the field's name gets the suffix
+// _base64 and the string is base64, so that no byte is lost. Null stays null.
 func AppendJSONRecord(dst []byte, r *kgo.Record) []byte {
 	dst = append(dst, `{"topic":`...)
 	dst = AppendJSON(dst, []byte(r.Topic))
