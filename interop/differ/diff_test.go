@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if dump.w != nil {
 		dump.w.Flush()
 	}
-	reportUnused()
+	reportExceptions()
 	os.Exit(code)
 }
 
@@ -52,7 +52,7 @@ func play(t *testing.T, name, env string, scenario func(*side)) <-chan []step {
 	t.Helper()
 	addr := os.Getenv(env)
 	if addr == "" {
-		t.Skipf("%s names no broker; interop/differ.sh starts both", env)
+		t.Skipf("%s names no broker; interop/run.sh differ starts both", env)
 	}
 	out := make(chan []step, 1)
 	go func() {
@@ -104,20 +104,23 @@ func diffLines(t *testing.T, want, got step) {
 	t.Helper()
 	kafka, order := fields(want.lines)
 	sluice, more := fields(got.lines)
+	var added []string
 	for _, path := range more {
 		if _, ok := kafka[path]; !ok {
-			order = append(order, path)
+			added = append(added, path)
 		}
 	}
+	// What only one has comes first: it says how the exchange ended where the other was answered.
+	order = append(added, order...)
 	var out []string
 	for _, path := range order {
 		a, inA := kafka[path]
 		b, inB := sluice[path]
-		if a == b && inA == inB || excepted(t.Name(), want.label, path, a, b) {
+		a, b = orAbsent(a, inA), orAbsent(b, inB)
+		if a == b || excepted(t.Name(), want.label, path, a, b) {
 			continue
 		}
-		out = append(out, fmt.Sprintf("    %s\n\tkafka:  %s\n\tsluice: %s",
-			path, orAbsent(a, inA), orAbsent(b, inB)))
+		out = append(out, fmt.Sprintf("    %s\n\tkafka:  %s\n\tsluice: %s", path, a, b))
 	}
 	if len(out) > 12 {
 		out = append(out[:12], fmt.Sprintf("    … and %d more fields", len(out)-12))

@@ -7,7 +7,7 @@
 //	SLUICE_INTEROP_KAFKA=127.0.0.1:9092 SLUICE_INTEROP_SLUICE=127.0.0.1:9192 \
 //	    go test -tags interop ./interop/differ
 //
-// (interop/differ.sh starts both and runs this.) A test is a scenario: a function that speaks to
+// (interop/run.sh differ starts both and runs this.) A test is a scenario: a function that speaks to
 // one broker through a side. The harness runs it once per broker. Every answer is flattened
 // into lines, one per field, under the step's label; the two transcripts must be equal.
 //
@@ -25,9 +25,9 @@
 //   - the order of lists that Kafka builds from hash sets: topics of Metadata, CreateTopics and
 //     DeleteTopics answers, config entries, log directories.
 //
-// Beyond those, the file exceptions_test.go lists each accepted difference with its reason; one
-// that nothing matched is reported, so the list cannot rot. Run against two Kafkas with
-// SLUICE_INTEROP_SAME=1 and the exceptions are off: everything must be equal.
+// Beyond those, exceptions_test.go lists each accepted difference with its reason; a run ends by
+// printing how many fields each covered, so that a line of no use is seen. With two Kafkas and
+// SLUICE_INTEROP_SAME=1 the exceptions are off: everything must be equal.
 //
 // SLUICE_INTEROP_DUMP=FILE writes Kafka's whole transcript with its messages in full.
 package differ

@@ -42,6 +42,7 @@ func TestFetchSessions(t *testing.T) {
 
 func (s *side) sessionLife(v int16) {
 	topic := "fs-v" + plainInt(v)
+	clear(s.names.sessions)
 	s.create(topic, 4)
 	s.fill(topic, 0, 1, 2)
 	at := func(p int32, offset int64) part { return part{topic: topic, partition: p, offset: offset} }
