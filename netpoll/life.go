@@ -80,7 +80,7 @@ func (c *Conn) respond() {
 		return
 	}
 	chain.seal()
-	chain.arrivedNs, chain.queuedNs = c.input.arrivedNs, r.nowNs
+	chain.arrivedNs, chain.queuedNs = c.input.arrivedNs, r.clock()
 	c.endRequest()
 	c.output.push(chain)
 	r.poller.send(c)

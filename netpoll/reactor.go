@@ -81,6 +81,9 @@ func newReactor(index int, s *Server, clock func() int64) *Reactor {
 // all reactors of a server, read a few times in a turn. Only on the reactor's goroutine.
 func (r *Reactor) Now() int64 { return r.nowNs }
 
+// ReadNow reads the clock that Now's readings come from. It may be called on any goroutine.
+func (r *Reactor) ReadNow() int64 { return r.clock() }
+
 // Index returns the reactor's number in its server, from 0. Any goroutine.
 func (r *Reactor) Index() int { return r.index }
 

@@ -75,7 +75,7 @@ func handleProduce(r *request) {
 	}
 	op.waits = true
 	loop := r.conn.Loop()
-	r.pause(loop.NowNs())
+	r.pause(loop.ReadNs())
 	loop.StartTimer(&op.timer, loop.NowNs()+int64(max(op.request.TimeoutMs, 0))*1e6)
 }
 
@@ -288,12 +288,17 @@ func (op *produceOp) complete() {
 	r := op.r
 	if op.waits {
 		loop := r.conn.Loop()
-		r.resume(loop.NowNs())
+		r.resume(loop.ReadNs())
 		loop.StopTimer(&op.timer)
 	}
 	failed := false
 	for i := range op.items {
-		failed = failed || op.items[i].code != wire.CodeNone
+		if it := &op.items[i]; it.code != wire.CodeNone {
+			failed = true
+			if it.replica != nil {
+				it.replica.topic.metrics.failed(it.code, len(op.request.Parts[i].Records))
+			}
+		}
 	}
 	r.produced(op.bytes, failed)
 	acks := op.request.Acks
@@ -356,6 +361,7 @@ func (op *produceOp) outcome(i int) wire.ProducePartition {
 		BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1,
 		RecordErrors: it.errors, ErrorMessage: it.message,
 	}
+	op.r.erred(it.code)
 	switch it.code {
 	case wire.CodeNone:
 		p.BaseOffset = it.append.BaseOffset

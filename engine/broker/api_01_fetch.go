@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"sync/atomic"
 
 	"sluice/engine/partition"
 	"sluice/netpoll"
@@ -59,9 +58,6 @@ type plannedPart struct {
 // looksMax bounds how often a request looks again at once because appends arrived during a look; then
 // it lets the reactor's other connections go first.
 const looksMax = 4
-
-// fetches counts fetches that wait, for metrics.
-var fetchesWaiting atomic.Int64
 
 func newFetchOp(r *request) *fetchOp {
 	op := &fetchOp{r: r}
@@ -252,10 +248,10 @@ func (op *fetchOp) look() {
 // wait starts the timer. The stage clock stops: a long poll is no work.
 func (op *fetchOp) wait() {
 	op.parked = true
-	fetchesWaiting.Add(1)
+	op.r.b.fetchesWaiting.Add(1)
 	loop := op.r.conn.Loop()
 	op.r.loop().park(op)
-	op.r.pause(loop.NowNs())
+	op.r.pause(loop.ReadNs())
 	if !op.timed {
 		op.timed = true
 		loop.StartTimer(&op.timer, op.deadline)
@@ -294,9 +290,9 @@ func (op *fetchOp) timeUp() {
 
 func (op *fetchOp) resume() {
 	op.parked = false
-	fetchesWaiting.Add(-1)
+	op.r.b.fetchesWaiting.Add(-1)
 	op.r.loop().unpark(op)
-	op.r.resume(op.r.conn.Loop().NowNs())
+	op.r.resume(op.r.conn.Loop().ReadNs())
 }
 
 // giveBack releases what was planned and leaves those partitions dirty.

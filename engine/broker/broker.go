@@ -64,6 +64,8 @@ type Broker struct {
 	largeControl sync.Mutex
 	// creating admits one automatic creation of topics at a time to the query workers.
 	creating sync.Mutex
+	// fetchesWaiting counts long polls in wait, for metrics.
+	fetchesWaiting atomic.Int64
 	loops    []*loopState
 
 	fetchBytesMax int64

@@ -39,6 +39,8 @@ type Loop interface {
 	Post(t *netpoll.Task)
 	// NowNs is the reactor's monotonic clock, read once per turn.
 	NowNs() int64
+	// ReadNs reads the clock itself, for stage times within a turn. Any goroutine.
+	ReadNs() int64
 	// StartTimer fires t on the reactor at atNs or shortly after.
 	StartTimer(t *netpoll.Timer, atNs int64)
 	// StopTimer disarms t.

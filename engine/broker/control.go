@@ -129,6 +129,7 @@ func (r *request) answerControl() (err error) {
 		return errUnexpected
 	}
 	p.SetVersion(r.header.APIVersion)
+	r.answered(p)
 	chain := r.begin()
 	chain.Buf = p.AppendTo(chain.Buf)
 	return nil

@@ -118,6 +118,7 @@ func (op *fetchOp) appendParts(chain *netpoll.Chain) {
 }
 
 func (op *fetchOp) appendPart(chain *netpoll.Chain, pl *plannedPart) {
+	op.r.erred(pl.answer.ErrorCode)
 	chain.Buf = wire.AppendFetchPartition(chain.Buf, op.version, &pl.answer)
 	if pl.file != nil {
 		chain.Region(pl.file, pl.position, int64(pl.answer.RecordsBytes))

@@ -127,7 +127,7 @@ func (m *metrics) request(r *request) {
 	loop := r.conn.Loop()
 	s := r.api.stats.shard(loop.Index())
 	s.requests[boundedVersion(r.header.APIVersion)].Add(1)
-	nowNs, localNs := loop.NowNs(), r.localNs
+	nowNs, localNs := loop.ReadNs(), r.localNs
 	if r.api.inline != nil {
 		// A control worker has timed its work itself.
 		localNs += nowNs - r.startedNs

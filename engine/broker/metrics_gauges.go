@@ -130,7 +130,7 @@ func (b *Broker) writeSessions(e *exposition) {
 	e.count(evictions)
 	e.begin("kafka_server_delayedoperationpurgatory_purgatorysize", kindGauge,
 		"Requests that wait: fetches in a long poll.")
-	e.gauge(fetchesWaiting.Load(), "delayedoperation", "Fetch")
+	e.gauge(b.fetchesWaiting.Load(), "delayedoperation", "Fetch")
 }
 
 func writeServer(e *exposition, s *netpoll.Server) {

@@ -24,6 +24,9 @@ func (l *netLoop) Post(t *netpoll.Task) { l.reactor.Post(t) }
 // NowNs implements Loop.
 func (l *netLoop) NowNs() int64 { return l.reactor.Now() }
 
+// ReadNs implements Loop.
+func (l *netLoop) ReadNs() int64 { return l.reactor.ReadNow() }
+
 // StartTimer implements Loop.
 func (l *netLoop) StartTimer(t *netpoll.Timer, atNs int64) {
 	l.reactor.Start(t, time.Duration(atNs-l.reactor.Now()))

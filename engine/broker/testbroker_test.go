@@ -231,6 +231,7 @@ func newTestLoop() *testLoop {
 
 func (l *testLoop) Post(t *netpoll.Task)                    { l.posted <- t }
 func (l *testLoop) NowNs() int64                            { return l.nowNs }
+func (l *testLoop) ReadNs() int64                           { return l.nowNs }
 func (l *testLoop) StartTimer(t *netpoll.Timer, atNs int64) { l.timers[t] = atNs }
 func (l *testLoop) StopTimer(t *netpoll.Timer)              { delete(l.timers, t) }
 func (l *testLoop) Index() int                              { return 0 }
