@@ -113,7 +113,7 @@ start_kafka() {
 	EOF
 	if [ ! -e "$dir/data/meta.properties" ]; then
 		java -cp "$KAFKA_SERVER_JARS/*" kafka.tools.StorageTool format --standalone \
-			-t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
+			--cluster-id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
 			-c "$dir/server.properties" >"$dir/format.log" 2>&1 || {
 			tail -5 "$dir/format.log" >&2
 			return 1
