@@ -59,8 +59,11 @@ type Ahead struct {
 	step    int64
 	from    int64
 	sinceMs int64
-	asked   bool
-	taken   int64
+	// asked says that a region has been asked for and not been granted or refused yet; closed that
+	// nothing more is wanted; taken is the file's share of the budget.
+	asked  bool
+	closed bool
+	taken  int64
 }
 
 // NewAhead starts with nothing reserved for a file whose tail is at position tail.
@@ -71,7 +74,7 @@ func NewAhead(budget *Budget, tail, nowMs int64) Ahead {
 // Want reports the region to reserve now that the tail is at position tail, or n = 0 for none.
 // After n > 0 it stays silent until Grant or Refuse.
 func (a *Ahead) Want(tail, sizeMax, nowMs int64) (pos, n int64) {
-	if a.asked || a.budget == nil || tail-a.from < a.step/2 && a.end == 0 {
+	if a.asked || a.closed || a.budget == nil || tail-a.from < a.step/2 && a.end == 0 {
 		return 0, 0
 	}
 	if a.end > 0 && a.end-tail > a.step/2 {
@@ -100,7 +103,12 @@ func (a *Ahead) Want(tail, sizeMax, nowMs int64) (pos, n int64) {
 
 // Grant says that [pos, pos+n), which Want asked for, is reserved.
 func (a *Ahead) Grant(pos, n int64) {
-	a.asked, a.end, a.taken = false, pos+n, a.taken+n
+	a.asked = false
+	if a.closed {
+		a.budget.Give(n)
+		return
+	}
+	a.end, a.taken = pos+n, a.taken+n
 }
 
 // Refuse says that it could not be; nothing more is asked for this file.
@@ -114,13 +122,11 @@ func (a *Ahead) Refuse(n int64) {
 // Reserved reports whether space past the tail may be allocated, so that a roll or close trims it.
 func (a *Ahead) Reserved(tail int64) bool { return a.end > tail || a.asked }
 
-// Close gives the file's share of the budget back: at roll and close, after trimming.
+// Close gives the file's share of the budget back, after trimming at roll and close; what has been
+// asked for and not been granted yet goes back when it is. Nothing more is wanted from then on.
 func (a *Ahead) Close() {
-	if a.asked {
-		return
-	}
 	a.giveBack()
-	a.end = 0
+	a.end, a.closed = 0, true
 }
 
 // Used gives back what the tail has grown into: written space is no longer a reservation.

@@ -124,7 +124,7 @@ func (d *Dir) writeStartOffsets() error {
 }
 
 // writeOffsets brings one checkpoint up to date with the logs that are open, durably. Entries of
-// logs that are not open stay.
+// logs that are not open stay. value is called with locks held and must take none.
 func (d *Dir) writeOffsets(name string, entries map[logKey]int64, value func(*Log) int64) error {
 	if err := d.err(); err != nil {
 		return err
@@ -157,9 +157,13 @@ func (d *Dir) checkpointFailed(err error) error {
 }
 
 // CheckpointHighWatermarks writes replication-offset-checkpoint durably; highWatermark is asked
-// about every open log.
+// about every open log, without any lock held.
 func (d *Dir) CheckpointHighWatermarks(highWatermark func(*Log) int64) error {
-	return d.writeOffsets(highWatermarkFile, d.highs, highWatermark)
+	highs := make(map[*Log]int64)
+	for _, l := range d.open() {
+		highs[l] = highWatermark(l)
+	}
+	return d.writeOffsets(highWatermarkFile, d.highs, func(l *Log) int64 { return highs[l] })
 }
 
 // Checkpoint syncs every log of the dir and writes recovery-point-offset-checkpoint and

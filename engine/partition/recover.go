@@ -322,8 +322,13 @@ func (l *Log) settle(recoveryPoint, start int64) error {
 	l.leo.Store(leo)
 	l.start.Store(start)
 	l.flushed.Store(min(leo, max(recoveryPoint, start)))
-	l.begin(list[len(list)-1], l.dir.nowMs())
-	return nil
+	active := list[len(list)-1]
+	l.begin(active, l.dir.nowMs())
+	if l.dir.wasClean || active.size.Load() == 0 {
+		return nil
+	}
+	// Gives back the space that was reserved ahead when the last run ended; the length stays.
+	return active.log.File().Truncate(active.size.Load())
 }
 
 // replay takes batches from offset from up to LEO into the producer state. Aborted transactions

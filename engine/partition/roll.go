@@ -47,6 +47,7 @@ func (l *Log) rollLocked(base, nowMs int64) (*segment, error) {
 	if old.size.Load() == 0 {
 		// Only a follower whose leader skipped more than 2^31 offsets gets here.
 		list = list[:len(list)-1]
+		old.ahead.Close()
 		defer old.drop()
 	} else {
 		l.snapshots = append(l.snapshots, pendingSnapshot{

@@ -23,7 +23,8 @@ func (l *Log) TruncateTo(offset int64) error {
 		return errClosed
 	}
 	if offset >= l.leo.Load() {
-		l.epochs.truncateEnd(max(offset, l.leo.Load()+1))
+		// An epoch that began here and has no records yet may not be the new leader's.
+		l.epochs.truncateEnd(l.leo.Load())
 		return nil
 	}
 	if offset < l.start.Load() {
@@ -80,6 +81,7 @@ func (l *Log) truncate(offset int64) error {
 	shorter := append(append([]*segment(nil), list[:keep-1]...), view)
 	l.segments.Store(&shorter)
 	l.leo.Store(view.next.Load())
+	old.ahead.Close()
 	// From here on nobody plans a read beyond the cut; who did before has raised served.
 	if err := l.cutFile(old, view); err != nil {
 		return err
@@ -199,7 +201,8 @@ func (l *Log) cutFile(old, view *segment) error {
 	}
 	list := *l.segments.Load()
 	replaced := append([]*segment(nil), list...)
-	fresh := replaced[len(replaced)-1].over(copied, l.generations.Add(1))
+	view.ahead.Close()
+	fresh := view.over(copied, l.generations.Add(1))
 	l.begin(fresh, l.dir.nowMs())
 	replaced[len(replaced)-1] = fresh
 	l.segments.Store(&replaced)
