@@ -23,6 +23,10 @@ type produceOp struct {
 	request wire.ProduceRequest
 	items   []produceItem // one for each of request.Parts
 	active  bool
+	// unauthorized says that the request has a transactional batch and no transactional id, which
+	// fails all of it (TRANSACTIONAL_ID_AUTHORIZATION_FAILED).
+	unauthorized bool
+
 	kept    bool // request's slices point into the kept frame
 	waits   bool // the request outlived handleProduce
 	pending atomic.Int32
@@ -63,9 +67,11 @@ func handleProduce(r *request) {
 		r.b.refuse(r, r.header, err)
 		return
 	}
+	q := &op.request
 	op.active, op.kept, op.waits, op.bytes = true, false, false, 0
 	op.grow(len(op.request.Parts))
 	op.pending.Store(int32(len(op.items)) + 1)
+	op.unauthorized = q.TransactionalID == nil && op.transactional()
 	for i := range op.items {
 		op.start(i)
 	}
@@ -77,6 +83,17 @@ func handleProduce(r *request) {
 	loop := r.conn.Loop()
 	r.pause(loop.ReadNs())
 	loop.StartTimer(&op.timer, loop.NowNs()+int64(max(op.request.TimeoutMs, 0))*1e6)
+}
+
+// transactional reports whether any batch of the request is marked as transactional.
+func (op *produceOp) transactional() bool {
+	for i := range op.request.Parts {
+		b := wire.Batch(op.request.Parts[i].Records)
+		if len(b) >= wire.BatchHeaderSize && b.Magic() == wire.MagicV2 && b.IsTransactional() {
+			return true
+		}
+	}
+	return false
 }
 
 // grow makes room for n items. Pointers into items are handed out only while the request is in
@@ -111,6 +128,8 @@ func (op *produceOp) find(i int) {
 	byID := q.Version >= produceByID
 	it.replica = op.r.b.resolve(byID, t.Name, t.ID, part.Index)
 	switch {
+	case op.unauthorized:
+		it.code = wire.CodeTransactionalIDAuthorizationFailed
 	case q.Acks < -1 || q.Acks > 1:
 		it.code = wire.CodeInvalidRequiredAcks
 	case it.replica == nil && byID && op.r.b.topics.identified(t.ID) == nil:
@@ -147,7 +166,7 @@ func (op *produceOp) check(i int) {
 		it.errors = append([]wire.RecordError(nil), invalid.Records...)
 		return
 	}
-	if info.Transactional || q.TransactionalID != nil {
+	if info.Transactional {
 		// No transaction can be open: there is no coordinator yet (KIP-890).
 		it.code = wire.CodeInvalidTxnState
 		if q.Version >= 11 {
@@ -334,10 +353,19 @@ const itemsKeepMax = 1024
 func (op *produceOp) answer() {
 	q := &op.request
 	chain := op.r.begin()
-	buf := wire.AppendProduceResponseStart(chain.Buf, q.Version, len(q.Topics))
+	topics := 0
+	for t := range q.Topics {
+		if q.Topics[t].From < q.Topics[t].To {
+			topics++
+		}
+	}
+	buf := wire.AppendProduceResponseStart(chain.Buf, q.Version, topics)
 	lost := false
 	for t := range q.Topics {
 		topic := &q.Topics[t]
+		if topic.From == topic.To {
+			continue // A topic without partitions is left out.
+		}
 		buf = wire.AppendProduceTopicStart(
 			buf, q.Version, topic.Name, topic.ID, int(topic.To-topic.From))
 		for i := topic.From; i < topic.To; i++ {
@@ -367,6 +395,13 @@ func (op *produceOp) outcome(i int) wire.ProducePartition {
 		p.BaseOffset = it.append.BaseOffset
 		p.LogAppendTimeMs = it.append.LogAppendTimeMs
 		p.LogStartOffset = it.append.LogStartOffset
+	case wire.CodeUnknownServerError, wire.CodeInvalidTimestamp, wire.CodeInvalidRecord,
+		wire.CodeOutOfOrderSequenceNumber, wire.CodeInvalidProducerEpoch,
+		wire.CodeNotEnoughReplicas, wire.CodeInvalidTxnState, wire.CodeTransactionAbortable:
+		// Of these refusals Kafka tells where the log starts, of the others not.
+		if log := it.replica.log.Load(); log != nil {
+			p.LogStartOffset = log.StartOffset()
+		}
 	case wire.CodeNotLeaderOrFollower, wire.CodeFencedLeaderEpoch:
 		p.Leader = wire.CurrentLeader{
 			LeaderID: op.r.b.nodeID, LeaderEpoch: it.replica.leaderEpoch.Load(), Set: true,

@@ -1,7 +1,6 @@
 package broker
 
 import (
-
 	"sluice/engine/partition"
 	"sluice/netpoll"
 	"sluice/pagecache"
@@ -34,6 +33,7 @@ type fetchOp struct {
 
 	planned []plannedPart
 	bytes   int64 // of records planned
+	left    int64 // of maxBytes, for the partitions not yet planned
 	failed  bool  // a planned partition has an error: answer at once
 	leaders bool  // a planned partition tells who leads it
 	aborted []wire.AbortedTxn
@@ -82,6 +82,10 @@ func handleFetch(r *request) {
 	op.maxBytes = min(int64(q.MaxBytes), r.b.fetchBytesMax)
 	op.minBytes = min(int64(q.MinBytes), op.maxBytes)
 	op.deadline = r.conn.ArrivedNs() + int64(max(q.MaxWaitMs, 0))*1e6
+	if q.Isolation != readUncommitted && q.Isolation != readCommitted {
+		op.refuseIsolation()
+		return
+	}
 	code := op.open()
 	op.request.Reset()
 	if code != wire.CodeNone {
@@ -102,7 +106,7 @@ func (op *fetchOp) open() int16 {
 				old.drop()
 			}
 		}
-		if q.SessionEpoch == sessionFinal || len(q.Parts) == 0 {
+		if q.SessionEpoch == sessionFinal {
 			op.openPrivate()
 		} else {
 			op.openNew(byID)
@@ -132,6 +136,22 @@ const (
 	fetchByID      int16 = 13
 )
 
+// refuseIsolation answers an isolation level that does not exist as Kafka does, whose parser fails:
+// at the top, and up to v12 at each partition as well.
+func (op *fetchOp) refuseIsolation() {
+	op.openPrivate()
+	op.planned, op.bytes, op.leaders = op.planned[:0], 0, false
+	if op.version < fetchByID {
+		for _, p := range op.private.parts {
+			op.planned = append(op.planned, plannedPart{part: p, news: true})
+			a := &op.planned[len(op.planned)-1].answer
+			*a = failedPartition(p.key.index, wire.CodeUnknownServerError)
+		}
+	}
+	op.request.Reset()
+	op.reply(wire.CodeUnknownServerError)
+}
+
 // openPrivate fills the connection's own session, which nobody can continue.
 func (op *fetchOp) openPrivate() {
 	s := &op.private
@@ -144,6 +164,7 @@ func (op *fetchOp) openPrivate() {
 		p := s.reuse()
 		p.replica = op.r.b.resolve(s.byID, topic.Name, topic.ID, ask.Index)
 		p.setKey(topic, ask.Index)
+		p.known = false
 		p.toldHighWatermark, p.toldStart = -1, -1
 		p.ask(ask)
 	}

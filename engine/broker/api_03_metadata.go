@@ -26,6 +26,9 @@ type metadataWanted struct {
 // handleMetadata tells where partitions are, and makes topics that were named but do not exist.
 func handleMetadata(b *Broker, r *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.MetadataRequest)
+	if req.Version < metadataAllByNull && req.Topics == nil {
+		return nil // The first version has no null array: the frame does not parse.
+	}
 	want, code := wantedMetadata(req)
 	if code != wire.CodeNone {
 		return refusedMetadata(req, code)

@@ -66,7 +66,7 @@ type Broker struct {
 	creating sync.Mutex
 	// fetchesWaiting counts long polls in wait, for metrics.
 	fetchesWaiting atomic.Int64
-	loops    []*loopState
+	loops          []*loopState
 
 	fetchBytesMax int64
 	ids           producerIDs

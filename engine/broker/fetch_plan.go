@@ -10,7 +10,7 @@ import (
 func (op *fetchOp) plan() (seen uint64) {
 	s := op.session
 	op.planned, op.bytes, op.failed, op.leaders = op.planned[:0], 0, false, false
-	op.aborted = op.aborted[:0]
+	op.aborted, op.left = op.aborted[:0], op.maxBytes
 	if s.full {
 		seen = s.seen()
 		for _, p := range s.parts {
@@ -51,14 +51,12 @@ func (op *fetchOp) planPart(p *fetchPart) {
 	op.planned = append(op.planned, plannedPart{part: p})
 	pl := &op.planned[len(op.planned)-1]
 	a := &pl.answer
-	*a = wire.FetchPartition{
-		Index: p.key.index, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
-		PreferredReadReplica: -1,
-	}
+	*a = failedPartition(p.key.index, wire.CodeNone)
 	if p.session != &op.private {
 		op.bind(p)
 	}
 	a.ErrorCode = op.readPart(p, pl)
+	op.left = max(op.left-p.read.Bytes, 0)
 	if a.ErrorCode != wire.CodeNone {
 		op.failPart(p, pl)
 		return
@@ -69,6 +67,14 @@ func (op *fetchOp) planPart(p *fetchPart) {
 		a.HighWatermark != p.toldHighWatermark || a.LogStartOffset != p.toldStart
 	if a.Diverging {
 		op.failed = true
+	}
+}
+
+// failedPartition is the answer about a partition of which nothing is told but a code.
+func failedPartition(index int32, code int16) wire.FetchPartition {
+	return wire.FetchPartition{
+		Index: index, ErrorCode: code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
+		PreferredReadReplica: -1,
 	}
 }
 
@@ -91,18 +97,19 @@ func (op *fetchOp) failPart(p *fetchPart, pl *plannedPart) {
 
 // readPart fills in the partition's offsets and plans the region of its records.
 func (op *fetchOp) readPart(p *fetchPart, pl *plannedPart) int16 {
+	read := &p.read
+	read.File, read.Bytes = nil, 0
 	r := p.replica
 	if r == nil {
-		if p.session.byID {
-			return wire.CodeUnknownTopicID
-		}
-		return wire.CodeUnknownTopicOrPartition
+		return op.unknownPart(p)
 	}
+	p.known = true
 	log, code := r.logOrError()
 	if code != wire.CodeNone {
 		return code
 	}
-	if code := r.checkEpoch(p.currentLeaderEpoch); code != wire.CodeNone {
+	// Any negative epoch asks for no check here (FetchRequest.optionalEpoch).
+	if code := r.checkEpoch(max(p.currentLeaderEpoch, -1)); code != wire.CodeNone {
 		return code
 	}
 	if op.follower >= 0 {
@@ -118,17 +125,17 @@ func (op *fetchOp) readPart(p *fetchPart, pl *plannedPart) int16 {
 			return code
 		}
 	}
-	read := &p.read
 	read.Bound = a.HighWatermark
 	if op.isolate == readCommitted {
 		read.Bound = a.LastStableOffset
 	} else if op.follower == debugReplica {
 		read.Bound = log.LEO()
 	}
-	left := op.maxBytes - op.bytes
-	read.MaxBytes = max(min(int64(p.maxBytes), left), 0)
+	read.MaxBytes = min(int64(p.maxBytes), op.left)
 	read.MinOne = op.bytes == 0
-	read.File, read.Bytes = nil, 0
+	if read.MaxBytes < 0 {
+		return wire.CodeUnknownServerError // As Kafka, whose reader takes no negative length.
+	}
 	if code := log.Read(read); code != wire.CodeNone {
 		return code
 	}
@@ -140,9 +147,19 @@ func (op *fetchOp) readPart(p *fetchPart, pl *plannedPart) int16 {
 }
 
 const (
-	readCommitted int8  = 1
-	debugReplica  int32 = -2
+	readUncommitted int8  = 0
+	readCommitted   int8  = 1
+	debugReplica    int32 = -2
 )
+
+// unknownPart tells an id that nobody knows from a partition that is missing: from a topic that is
+// there, or that was there when the session began.
+func (op *fetchOp) unknownPart(p *fetchPart) int16 {
+	if p.session.byID && !p.known && op.r.b.topics.identified(p.key.id) == nil {
+		return wire.CodeUnknownTopicID
+	}
+	return wire.CodeUnknownTopicOrPartition
+}
 
 // abortedIn lists the aborted transactions that the planned records may contain. Their upper end is
 // not known without reading the records, so the bound stands in for it: a client ignores those that

@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"cmp"
+	"slices"
+
 	"sluice/netpoll"
 	"sluice/wire"
 )
@@ -68,6 +71,9 @@ func (op *fetchOp) leaveOut() {
 		}
 	}
 	op.planned = kept
+	if s.full && op.failed {
+		op.unknownLast()
+	}
 	if s.id != 0 {
 		s.full = false
 	}
@@ -82,6 +88,21 @@ func (op *fetchOp) reorder() {
 			op.session.redirty(op.planned[i].part)
 		}
 	}
+}
+
+// unknownLast moves partitions that do not exist behind the others, where a full answer of Kafka's
+// has them.
+func (op *fetchOp) unknownLast() {
+	slices.SortStableFunc(op.planned, func(a, b plannedPart) int {
+		return cmp.Compare(unknownRank(&a), unknownRank(&b))
+	})
+}
+
+func unknownRank(pl *plannedPart) int {
+	if pl.part.replica == nil {
+		return 1
+	}
+	return 0
 }
 
 // topicRuns counts the runs of partitions of the same topic: what the answer lists as topics.

@@ -24,6 +24,9 @@ type fetchPart struct {
 	// replica is what the key was found to mean, nil when it meant nothing.
 	replica *replica
 
+	// known says that the key has meant something before.
+	known bool
+
 	// What the client asked for.
 	currentLeaderEpoch int32
 	lastFetchedEpoch   int32

@@ -316,3 +316,23 @@ func TestFetchUnknown(t *testing.T) {
 	f(now+1, wire.CodeUnknownLeaderEpoch)
 	f(now-1, map[bool]int16{true: 0, false: wire.CodeFencedLeaderEpoch}[now == 0])
 }
+
+// TestFetchDiverging proves KIP-595's answer to a reader whose last epoch ends before its offset: no
+// records, where our log parts from its own, and a frame that decodes although the partition had
+// records before.
+func TestFetchDiverging(t *testing.T) {
+	tb := newTestBroker(t)
+	tb.mustCreate("a", 1)
+	tb.mustProduce("a", 0, batchOf(3, 100))
+	c := tb.connect()
+	q := fetchSpec{topic: "a", epoch: -1, offsets: map[int32]int64{0: 0}}.request()
+	c.send(q)
+	c.receive(q)
+	q.Topics[0].Partitions[0].FetchOffset = 50
+	q.Topics[0].Partitions[0].LastFetchedEpoch = 0
+	c.send(q)
+	p := c.receive(q).(*kmsg.FetchResponse).Topics[0].Partitions[0]
+	if p.ErrorCode != 0 || p.DivergingEpoch.Epoch != 0 || p.DivergingEpoch.EndOffset != 3 || len(p.RecordBatches) != 0 {
+		t.Fatalf("%+v", p)
+	}
+}

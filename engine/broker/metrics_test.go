@@ -34,7 +34,7 @@ func (c *clockConn) Local() netip.AddrPort                { return netip.AddrPor
 func (c *clockConn) Loop() Loop                           { return c }
 func (c *clockConn) Post(*netpoll.Task)                   {}
 func (c *clockConn) NowNs() int64                         { return c.nowNs }
-func (c *clockConn) ReadNs() int64                         { return c.nowNs }
+func (c *clockConn) ReadNs() int64                        { return c.nowNs }
 func (c *clockConn) StartTimer(_ *netpoll.Timer, _ int64) {}
 func (c *clockConn) StopTimer(*netpoll.Timer)             {}
 func (c *clockConn) Index() int                           { return c.reactor }

@@ -140,8 +140,12 @@ func (r *replica) awaitAck(a *ackWait) (waiting bool, code int16) {
 	return true, wire.CodeNone
 }
 
-// logOrError returns the log, or KAFKA_STORAGE_ERROR.
+// logOrError returns the log, or KAFKA_STORAGE_ERROR, or UNKNOWN_TOPIC_OR_PARTITION of a replica
+// that a request still holds although its topic was deleted meanwhile.
 func (r *replica) logOrError() (*partition.Log, int16) {
+	if r.topic.deleted.Load() {
+		return nil, wire.CodeUnknownTopicOrPartition
+	}
 	log := r.log.Load()
 	if log == nil || r.offline.Load() {
 		return nil, wire.CodeKafkaStorageError

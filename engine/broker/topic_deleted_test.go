@@ -1,0 +1,35 @@
+package broker
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"sluice/wire"
+)
+
+// TestDeletedUnderLongPoll: a fetch that waits, with a session or without, is answered when its topic
+// is deleted, as Kafka's delayed fetches are. Nothing else would ever end the wait.
+func TestDeletedUnderLongPoll(t *testing.T) {
+	f := func(epoch int32) {
+		t.Helper()
+		tb := newTestBroker(t)
+		tb.mustCreate("gone", 1)
+		c := tb.connect()
+		q := fetchSpec{
+			topic: "gone", offsets: map[int32]int64{0: 0}, waitMs: 1 << 30, minBytes: 1, epoch: epoch,
+		}.request()
+		c.send(q)
+		d := kmsg.NewPtrDeleteTopicsRequest()
+		d.SetVersion(5)
+		d.TopicNames = []string{"gone"}
+		tb.roundTrip(d)
+		c.wait()
+		p := c.decode(q).(*kmsg.FetchResponse).Topics[0].Partitions[0]
+		if p.ErrorCode != wire.CodeUnknownTopicOrPartition {
+			t.Errorf("session epoch %d: code %d", epoch, p.ErrorCode)
+		}
+	}
+	f(sessionFinal)
+	f(sessionInitial)
+}
