@@ -24,11 +24,15 @@ func TestDeletedUnderLongPoll(t *testing.T) {
 		d.SetVersion(5)
 		d.TopicNames = []string{"gone"}
 		tb.roundTrip(d)
-		c.wait()
+		tb.loop.drain()
+		if !c.ended.Load() {
+			t.Fatalf("session epoch %d: the deletion did not end the wait", epoch)
+		}
 		p := c.decode(q).(*kmsg.FetchResponse).Topics[0].Partitions[0]
 		if p.ErrorCode != wire.CodeUnknownTopicOrPartition {
 			t.Errorf("session epoch %d: code %d", epoch, p.ErrorCode)
 		}
+		tb.closed(c.r)
 	}
 	f(sessionFinal)
 	f(sessionInitial)
