@@ -382,6 +382,13 @@ func (op *produceOp) answer() {
 	chain.Buf = wire.AppendProduceResponseEnd(buf, q.Version, 0, endpoints)
 }
 
+// framed says that records are exactly one batch of format 2: what is refused for more than its
+// frame has met the log.
+func framed(records []byte) bool {
+	b := wire.Batch(records)
+	return len(b) >= wire.BatchHeaderSize && b.Magic() == wire.MagicV2 && b.Length() == len(b)
+}
+
 func (op *produceOp) outcome(i int) wire.ProducePartition {
 	it := &op.items[i]
 	p := wire.ProducePartition{
@@ -399,7 +406,7 @@ func (op *produceOp) outcome(i int) wire.ProducePartition {
 		wire.CodeOutOfOrderSequenceNumber, wire.CodeInvalidProducerEpoch,
 		wire.CodeNotEnoughReplicas, wire.CodeInvalidTxnState, wire.CodeTransactionAbortable:
 		// Of these refusals Kafka tells where the log starts, of the others not.
-		if log := it.replica.log.Load(); log != nil {
+		if log := it.replica.log.Load(); log != nil && framed(op.request.Parts[i].Records) {
 			p.LogStartOffset = log.StartOffset()
 		}
 	case wire.CodeNotLeaderOrFollower, wire.CodeFencedLeaderEpoch:

@@ -26,8 +26,8 @@ type metadataWanted struct {
 // handleMetadata tells where partitions are, and makes topics that were named but do not exist.
 func handleMetadata(b *Broker, r *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.MetadataRequest)
-	if req.Version < metadataAllByNull && req.Topics == nil {
-		return nil // The first version has no null array: the frame does not parse.
+	if req.Version < metadataAllByNull && len(r.body) > 0 && int8(r.body[0]) < 0 {
+		return nil // The first version has no null array: the count is negative, and does not parse.
 	}
 	want, code := wantedMetadata(req)
 	if code != wire.CodeNone {

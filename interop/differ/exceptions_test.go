@@ -88,6 +88,15 @@ var exceptions = []*exception{
 		why: "Kafka makes both of two topics whose metrics collide, when one request asks for both",
 	},
 	{
+		test: "TestFetchVersions", label: ".*partition twice",
+		why: "Kafka answers once to a partition that is asked for twice, which no client does",
+	},
+	{
+		test: "TestProduceAddress", label: ".*the same (partition|topic) twice|.*what was kept",
+		why: "Kafka drops all but the last of one request's batches for a partition; here each is " +
+			"appended and answered",
+	},
+	{
 		test: "TestCreateTopics", label: ".*timeout.*", path: `.*\.ErrorMessage`, kafka: "nil",
 		sluice: "a text", why: "an explanation where Kafka has none",
 	},
