@@ -6,7 +6,7 @@ import "sync/atomic"
 // from it while the log renames, unlinks, truncates away or closes the segment behind it.
 //
 // The owner holds the first reference. Whoever lends a region of the file to somebody else calls
-// Retain for them; every holder calls Release exactly once. The last Release closes the file.
+// Retain for them; every holder calls Release (or Drop) exactly once. The last one closes the file.
 // It satisfies the region source that netpoll's outbound chains send from.
 type Shared struct {
 	file File
@@ -17,7 +17,7 @@ type Shared struct {
 }
 
 // Share wraps an open file; the caller holds the one reference. onClose, which may be nil, is told
-// the result of closing the file once the last holder let go, on that holder's goroutine.
+// the result of closing the file once the last holder let go.
 func Share(file File, onClose func(error)) *Shared {
 	s := &Shared{file: file, onClose: onClose}
 	s.refs.Store(1)
@@ -37,17 +37,36 @@ func (s *Shared) Retain() bool {
 	}
 }
 
-// Release gives one reference back; the last one closes the file.
+// Release gives one reference back; the last one closes the file, on a goroutine of its own: closing
+// an unlinked segment frees its blocks, which can take a disk's time, and the last holder is often a
+// reactor that has just sent from it.
 func (s *Shared) Release() {
-	switch n := s.refs.Add(-1); {
-	case n > 0:
-	case n < 0:
+	if s.give() {
+		go s.close()
+	}
+}
+
+// Drop is Release for an owner that may wait: if this was the last reference, the file is closed
+// when it returns.
+func (s *Shared) Drop() {
+	if s.give() {
+		s.close()
+	}
+}
+
+// give reports whether the reference given back was the last.
+func (s *Shared) give() bool {
+	n := s.refs.Add(-1)
+	if n < 0 {
 		panic("BUG: pagecache: file " + s.file.Name() + " released more often than retained")
-	default:
-		err := s.file.Close()
-		if s.onClose != nil {
-			s.onClose(err)
-		}
+	}
+	return n == 0
+}
+
+func (s *Shared) close() {
+	err := s.file.Close()
+	if s.onClose != nil {
+		s.onClose(err)
 	}
 }
 

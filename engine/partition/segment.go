@@ -136,14 +136,14 @@ func (s *segment) drop() {
 	s.filesMu.Lock()
 	s.closeIndexes()
 	s.filesMu.Unlock()
-	s.log.Release()
+	s.log.Drop()
 }
 
 // closeIndexes needs filesMu.
 func (s *segment) closeIndexes() {
 	for _, f := range []*pagecache.Shared{s.indexFile, s.timeFile} {
 		if f != nil {
-			f.Release()
+			f.Drop()
 		}
 	}
 	s.indexFile, s.timeFile, s.checked = nil, nil, false

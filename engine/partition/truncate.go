@@ -206,7 +206,7 @@ func (l *Log) cutFile(old, view *segment) error {
 	l.begin(fresh, l.dir.nowMs())
 	replaced[len(replaced)-1] = fresh
 	l.segments.Store(&replaced)
-	old.log.Release()
+	old.log.Drop()
 	return nil
 }
 
@@ -309,6 +309,7 @@ func (l *Log) restartAt(offset int64) error {
 	l.begin(seg, l.dir.nowMs())
 	l.segments.Store(&[]*segment{seg})
 	l.start.Store(offset)
+	l.committed.Store(offset)
 	l.leo.Store(offset)
 	l.tornTail = false
 	l.epochs.truncateEnd(0)
