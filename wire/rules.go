@@ -113,6 +113,7 @@ type Invalid struct {
 const (
 	msgNoBatch         = "the partition's data holds no record batch"
 	msgSeveralBatches  = "the partition's data holds more than one record batch"
+	msgTrailing        = "bytes follow the partition's record batch"
 	msgSize            = "the record batch's length field is less than a header"
 	msgMagic           = "the record batch is not of format v2"
 	msgMagicUnknown    = "the record batch is of no known format"

@@ -13,8 +13,8 @@ type Validator struct {
 
 // Validate checks the records of one partition of a Produce request and says what an append needs
 // to know, or why they are refused; exactly one of the two means something. Where the batch's
-// greatest timestamp is wrong, or the topic gives records their time of append, the lent bytes
-// are corrected and resealed. Base offset and leader epoch are the appender's to stamp.
+// greatest timestamp is wrong, its timestamp type is not the topic's, or the topic gives records
+// their time of append, the lent bytes are corrected and resealed. Base offset and leader epoch are the appender's to stamp.
 //
 // The order of the checks is Kafka's. A valid batch is left as it came, bytes and all, unless said
 // otherwise here.
@@ -22,12 +22,20 @@ func (v *Validator) Validate(records []byte, r *Rules) (BatchInfo, *Invalid) {
 	if code, msg := checkFraming(records, len(records), r); code != CodeNone {
 		return BatchInfo{}, v.refuse(code, msg)
 	}
-	b := Batch(records)
+	b, rest := split(records)
+	if code, msg := checkRest(rest); code != CodeNone {
+		return BatchInfo{}, v.refuse(code, msg)
+	}
 	if code, msg := checkHeader(b, r); code != CodeNone {
 		return BatchInfo{}, v.refuse(code, msg)
 	}
 	if !b.Intact() {
 		return BatchInfo{}, v.refuse(CodeCorruptMessage, msgCRC)
+	}
+	if len(rest) > 0 {
+		// Kafka drops bytes that are too few for a second batch. A client whose framing is off is
+		// better told than obeyed.
+		return BatchInfo{}, v.refuse(CodeInvalidRecord, msgTrailing)
 	}
 	if code, msg := checkContents(b); code != CodeNone {
 		return BatchInfo{}, v.refuse(code, msg)
@@ -43,7 +51,7 @@ func (v *Validator) Validate(records []byte, r *Rules) (BatchInfo, *Invalid) {
 		if len(w.errors) > 0 {
 			return BatchInfo{}, v.refuseRecords(&w)
 		}
-		maxTimestamp, consecutive = w.maxTimestamp, w.gaps == 0
+		maxTimestamp, consecutive = w.greatest(b), w.gaps == 0
 	} else if code, msg := checkHeaderTimes(b, r); code != CodeNone {
 		return BatchInfo{}, v.refuse(code, msg)
 	}
@@ -78,6 +86,10 @@ func (v *Validator) CheckHeader(header []byte, size int, r *Rules) *Invalid {
 		return v.refuse(code, msg)
 	}
 	b := Batch(header)
+	if size > b.Length() {
+		// Validate sees the bytes behind the batch and may find another code for them.
+		return v.refuse(CodeInvalidRecord, msgTrailing)
+	}
 	if code, msg := checkHeader(b, r); code != CodeNone {
 		return v.refuse(code, msg)
 	}
@@ -110,8 +122,8 @@ func (v *Validator) refuseRecords(w *walk) *Invalid {
 	return &v.invalid
 }
 
-// checkFraming wants exactly one batch of format 2 (ProduceRequest.validateRecords). It looks at
-// the header alone; size is that of all records.
+// checkFraming wants one whole batch of format 2 (ProduceRequest.validateRecords). It looks at the
+// header alone; size is that of all records.
 func checkFraming(header []byte, size int, r *Rules) (code int16, message string) {
 	if len(header) < BatchPrefixSize {
 		return CodeInvalidRecord, msgNoBatch
@@ -137,15 +149,36 @@ func checkFraming(header []byte, size int, r *Rules) (code int16, message string
 		// Kafka comes to this later, with the checksum; but no header field can be read before.
 		return CodeCorruptMessage, msgSize
 	}
-	if code, message = checkZstd(Batch(header), r); code != CodeNone {
-		return code, message
+	return checkZstd(Batch(header), r)
+}
+
+// split splits the first batch, which has passed checkFraming, off the bytes behind it.
+func split(records []byte) (b Batch, rest []byte) {
+	n := Batch(records).Length()
+	return Batch(records[:n:n]), records[n:]
+}
+
+// checkRest looks at the bytes behind the first batch, of which there ought to be none, as Kafka's
+// reader looks for another one (ByteBufferLogInputStream.nextBatch): a whole one is one too many,
+// what can be none is corrupt, and what is too short to tell passes here. It comes before the first
+// batch's checksum, so that a length field that is a little too small is told to be corruption.
+func checkRest(rest []byte) (code int16, message string) {
+	if len(rest) < BatchPrefixSize {
+		return CodeNone, ""
 	}
-	if size > batchSize {
-		// A second batch. Bytes that are too few for one are refused, too, where Kafka would trim
-		// them: a client whose framing is off is better told than obeyed.
+	length := int32(binary.BigEndian.Uint32(rest[posLength:]))
+	switch {
+	case length < legacyRecordMin:
+		return CodeCorruptMessage, msgSize
+	case len(rest) <= posMagic:
+		return CodeNone, ""
+	case int8(rest[posMagic]) < 0 || int8(rest[posMagic]) > MagicV2:
+		return CodeCorruptMessage, msgMagicUnknown
+	case int(length) <= len(rest)-BatchPrefixSize:
 		return CodeInvalidRecord, msgSeveralBatches
+	default:
+		return CodeNone, ""
 	}
-	return CodeNone, ""
 }
 
 func checkZstd(b Batch, r *Rules) (code int16, message string) {
@@ -190,10 +223,13 @@ func checkContents(b Batch) (code int16, message string) {
 }
 
 // checkHeaderTimes is what ModeHeader can tell of the records' times: the greatest is in range, and
-// the producer did not claim the broker's.
+// the producer did not claim the broker's where that is not taken.
 func checkHeaderTimes(b Batch, r *Rules) (code int16, message string) {
 	if b.TimestampType() == LogAppendTime {
-		return CodeInvalidTimestamp, msgRecordTimeType
+		if message = checkClaim(b, r); message != "" {
+			return CodeInvalidTimestamp, message
+		}
+		return CodeNone, ""
 	}
 	ms := b.MaxTimestamp()
 	if r.Timestamps == CreateTime && ms != NoTimestamp && outOfRange(ms, r) {

@@ -88,7 +88,16 @@ func TestValidateHeader(t *testing.T) {
 	f("too short for a magic", good[:16], CodeInvalidRecord, msgNoBatch)
 	f("cut", good[:len(good)-1], CodeInvalidRecord, msgNoBatch)
 	f("two batches", append(bytes.Clone(good), good...), CodeInvalidRecord, msgSeveralBatches)
-	f("trailing byte", append(bytes.Clone(good), 0), CodeInvalidRecord, msgSeveralBatches)
+	f("trailing byte", append(bytes.Clone(good), 0), CodeInvalidRecord, msgTrailing)
+	f("half a batch more", append(bytes.Clone(good), good[:30]...), CodeInvalidRecord, msgTrailing)
+	f("garbage more", append(bytes.Clone(good), bytes.Repeat([]byte{0xaa}, 70)...),
+		CodeCorruptMessage, msgSize)
+	f("a batch of magic 3 more", append(bytes.Clone(good),
+		spoil(good, func(b Batch) { b[posMagic] = 3 })...), CodeCorruptMessage, msgMagicUnknown)
+	f("length one too small", spoil(good, func(b Batch) { b[posLength+3]-- }),
+		CodeCorruptMessage, msgCRC)
+	f("length of a bare header", spoil(good, put32(posLength, BatchHeaderSize-BatchPrefixSize)),
+		CodeCorruptMessage, msgMagicUnknown)
 	f("magic 1", spoil(good, func(b Batch) { b[posMagic] = 1 }), CodeInvalidRecord, msgMagic)
 	f("magic 3", spoil(good, func(b Batch) { b[posMagic] = 3 }), CodeCorruptMessage, msgMagicUnknown)
 	f("magic -1", spoil(good, func(b Batch) { b[posMagic] = 255 }), CodeCorruptMessage, msgMagicUnknown)
@@ -272,14 +281,6 @@ func TestValidateMaxTimestamp(t *testing.T) {
 // takes any time from the producer, and no claim to be the broker.
 func TestValidateLogAppendTime(t *testing.T) {
 	t.Parallel()
-	claim := spoil(buildBatch(t, CodecNone, 3, 50), setAttribute(attrLogAppendTime))
-	for _, mode := range []Mode{ModeFull, ModeHeader} {
-		r := DefaultRules(testNow)
-		r.Mode = mode
-		if _, got := validate(claim, &r); got.Code != CodeInvalidTimestamp {
-			t.Errorf("a claim of LogAppendTime on a CreateTime topic: %+v", got)
-		}
-	}
 	r := DefaultRules(testNow + 1_000_000_000)
 	r.Timestamps, r.BeforeMaxMs = LogAppendTime, 1
 	for _, codec := range allCodecs {
@@ -295,6 +296,43 @@ func TestValidateLogAppendTime(t *testing.T) {
 			t.Errorf("%v: a claim of LogAppendTime: %+v", codec, got)
 		}
 	}
+}
+
+// TestValidateClaim proves what becomes of a producer's claim of LogAppendTime on a CreateTime topic:
+// the claimed time is judged in place of the records' own and kept, and the claim is dropped.
+func TestValidateClaim(t *testing.T) {
+	t.Parallel()
+	const hour = 3_600_000
+	f := func(claimedMs int64, want string) {
+		t.Helper()
+		for _, codec := range allCodecs {
+			plain := spoil(buildBatch(t, codec, 3, 50), put64(posMaxTimestamp, claimedMs))
+			claim := spoil(plain, func(b Batch) { b[posAttributes+1] |= attrLogAppendTime })
+			for _, mode := range []Mode{ModeFull, ModeHeader} {
+				r := DefaultRules(testNow)
+				r.Mode, r.BeforeMaxMs = mode, hour
+				info, got := validate(claim, &r)
+				switch {
+				case want == "":
+					if got.Code != CodeNone || !bytes.Equal(info.Batch, plain) ||
+						info.MaxTimestamp != claimedMs || info.LogAppendTimeMs != NoTimestamp {
+						t.Errorf("%v mode %d, %d: %+v %s", codec, mode, claimedMs, info, got.Message)
+					}
+				case got.Code != CodeInvalidTimestamp:
+					t.Errorf("%v mode %d, %d: %+v", codec, mode, claimedMs, got)
+				case mode == ModeHeader && got.Message != want,
+					mode == ModeFull && (len(got.Records) != 3 || got.Records[2].Message != want):
+					t.Errorf("%v mode %d, %d: %+v", codec, mode, claimedMs, got)
+				}
+			}
+		}
+	}
+	f(testNow+2, "")
+	f(testNow-1000, "")
+	f(testNow+1000, "")
+	f(testNow-hour-1, msgRecordTimestamp)
+	f(testNow+hour+1, msgRecordTimestamp)
+	f(NoTimestamp, msgRecordTimeType)
 }
 
 // TestValidateProducer proves that producer id, epoch and sequence reach the appender.
@@ -403,7 +441,7 @@ func TestCheckHeader(t *testing.T) {
 		}
 	}
 	f("", func(Batch, *Rules) {})
-	f(msgSeveralBatches, func(b Batch, _ *Rules) { b[posLength+3]-- })
+	f(msgTrailing, func(b Batch, _ *Rules) { b[posLength+3]-- })
 	f(msgNoBatch, func(b Batch, _ *Rules) { b[posLength+3]++ })
 	f(msgMagic, func(b Batch, _ *Rules) { b[posMagic] = 1 })
 	f(msgBaseOffset, func(b Batch, _ *Rules) { b[0] = 1 })
@@ -413,7 +451,7 @@ func TestCheckHeader(t *testing.T) {
 	f(msgControl, func(b Batch, _ *Rules) { b[posAttributes+1] |= attrControl })
 	f(msgRecordTimeType, func(b Batch, r *Rules) {
 		b[posAttributes+1] |= attrLogAppendTime
-		r.Mode = ModeHeader
+		r.Mode, r.Timestamps = ModeHeader, LogAppendTime
 	})
 }
 

@@ -15,8 +15,10 @@ type walk struct {
 	keyMin int32
 	// gaps is 0 as long as the offset deltas were 0, 1, 2 and so on.
 	gaps int32
-	// claimed says that the batch claims LogAppendTime, which is not for producers to give.
+	// claimed says that the batch claims LogAppendTime. Its greatest timestamp then stands for the
+	// times of all records, of which claimFault says what is wrong with them, if anything.
 	claimed      bool
+	claimFault   string
 	badTimestamp bool
 	errors       []RecordError
 }
@@ -31,9 +33,36 @@ func newWalk(b Batch, r *Rules, errors []RecordError) walk {
 	}
 	w.earliest, w.latest = timeBounds(r)
 	if w.claimed {
-		w.earliest, w.latest = math.MaxInt64, math.MinInt64 // Every record is to be judged.
+		w.claimFault = checkClaim(b, r)
+		w.earliest, w.latest = math.MinInt64, math.MaxInt64
+		if w.claimFault != "" {
+			w.earliest, w.latest = math.MaxInt64, math.MinInt64 // Every record is to be judged.
+		}
 	}
 	return w
+}
+
+// checkClaim says what is wrong with a producer's claim of LogAppendTime, or nothing. Kafka takes
+// the claim on a CreateTime topic if the claimed time is in range (LogValidator.validateTimestamp,
+// where the batch's time hides that of the records), and then drops it.
+func checkClaim(b Batch, r *Rules) string {
+	ms := b.MaxTimestamp()
+	switch {
+	case r.Timestamps == LogAppendTime || ms == NoTimestamp:
+		return msgRecordTimeType
+	case outOfRange(ms, r):
+		return msgRecordTimestamp
+	default:
+		return ""
+	}
+}
+
+// greatest is what the batch's greatest timestamp should be after the walk.
+func (w *walk) greatest(b Batch) int64 {
+	if w.claimed {
+		return b.MaxTimestamp()
+	}
+	return w.maxTimestamp
 }
 
 // timeBounds returns bounds within which outOfRange is false, in arithmetic that does not wrap.
@@ -128,16 +157,16 @@ func (w *walk) record(k int32, timestampDelta int64, offsetDelta, keyLength int3
 }
 
 // judge applies the rules to a record that is not within all bounds, in Kafka's order: key, then
-// timestamp. Kafka lets a claim of LogAppendTime pass on a CreateTime topic if the claimed time
-// is in range, and then drops it, upon which the records show times that nobody has checked; it
-// is refused here.
+// timestamp.
 func (w *walk) judge(k int32, timestamp int64, keyLength int32) {
 	switch {
 	case keyLength < w.keyMin:
 		w.fault(k, msgRecordKey)
 	case w.claimed:
-		w.badTimestamp = true
-		w.fault(k, msgRecordTimeType)
+		if w.claimFault != "" {
+			w.badTimestamp = true
+			w.fault(k, w.claimFault)
+		}
 	case w.rules.Timestamps == CreateTime && timestamp != NoTimestamp && outOfRange(timestamp, w.rules):
 		w.badTimestamp = true
 		w.fault(k, msgRecordTimestamp)
