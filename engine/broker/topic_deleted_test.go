@@ -20,10 +20,12 @@ func TestDeletedUnderLongPoll(t *testing.T) {
 			topic: "gone", offsets: map[int32]int64{0: 0}, waitMs: 1 << 30, minBytes: 1, epoch: epoch,
 		}.request()
 		c.send(q)
-		d := kmsg.NewPtrDeleteTopicsRequest()
-		d.SetVersion(5)
-		d.TopicNames = []string{"gone"}
-		tb.roundTrip(d)
+		// A reactor may look between the first two steps of a deletion and the last, when the
+		// log is still there, empty and readable.
+		x := tb.topics.namedString("gone")
+		x.deleted.Store(true)
+		tb.topics.remove(x)
+		x.replica(0).waiters.notify(progressUnknown)
 		tb.loop.drain()
 		if !c.ended.Load() {
 			t.Fatalf("session epoch %d: the deletion did not end the wait", epoch)
