@@ -127,12 +127,14 @@ type Append struct {
 	// Code is the outcome: wire.CodeNone, or why nothing was appended.
 	Code int16
 	// Duplicate says that Code is CodeNone because these sequence numbers were appended before;
-	// BaseOffset, LastOffset and LogAppendTimeMs are then those of the first time (KIP-98).
+	// BaseOffset and LastOffset are then those of the first time, and LogAppendTimeMs is that
+	// batch's greatest timestamp, also where its type is CreateTime (KIP-98).
 	Duplicate bool
 	// BaseOffset is the first record's offset, LastOffset the last one's; -1 after an error.
 	BaseOffset int64
 	LastOffset int64
-	// LogAppendTimeMs is the batch's timestamp where its type is LogAppendTime, else -1.
+	// LogAppendTimeMs is the batch's timestamp where its type is LogAppendTime, else -1; see
+	// Duplicate.
 	LogAppendTimeMs int64
 	// LogStartOffset is the log's first offset when the append was decided.
 	LogStartOffset int64
@@ -149,7 +151,8 @@ type Cursor struct {
 	Offset      int64
 	SegmentBase int64
 	Position    int64
-	// generation tells files of the same base offset apart; slot is the index entry at Position.
+	// generation tells files of the same base offset apart; slot is one more than the index entry at
+	// or just before Position, 0 if none is known.
 	generation uint32
 	slot       int32
 }

@@ -24,7 +24,7 @@ func (l *Log) append(a *Append) {
 	if b.HasProducerID() && a.Origin != FromReplica {
 		dup, isDup, code := l.producers.check(b, a.Origin)
 		if isDup {
-			a.repeat(dup, b)
+			a.repeat(dup)
 			return
 		}
 		if code != wire.CodeNone {
@@ -50,15 +50,14 @@ func (l *Log) append(a *Append) {
 	}
 }
 
-// repeat answers an append that was carried out before with its first outcome.
-func (a *Append) repeat(dup sentBatch, b wire.Batch) {
+// repeat answers an append that was carried out before with its first outcome. The time is what is
+// remembered of that batch, whoever gave it: Kafka answers so with CreateTime, too
+// (UnifiedLog.append).
+func (a *Append) repeat(dup sentBatch) {
 	a.Code, a.Duplicate = wire.CodeNone, true
 	a.LastOffset = dup.lastOffset
 	a.BaseOffset = dup.lastOffset - int64(dup.delta)
-	a.LogAppendTimeMs = -1
-	if b.TimestampType() == wire.LogAppendTime {
-		a.LogAppendTimeMs = dup.timestampMs
-	}
+	a.LogAppendTimeMs = dup.timestampMs
 }
 
 // admit checks what does not depend on the producer.

@@ -64,7 +64,11 @@ func (l *Log) finishClean() error {
 		return err
 	}
 	// The snapshot is what spares the next start a replay: make it as durable as the records.
-	return l.structural(errors.Join(l.syncFile(offsetName(leo)+snapshotSuffix), l.syncNames()))
+	err = errors.Join(l.syncFile(offsetName(leo)+snapshotSuffix), l.syncNames())
+	if err == nil {
+		l.committed.Store(l.start.Load())
+	}
+	return l.structural(err)
 }
 
 func (l *Log) syncFile(name string) error {

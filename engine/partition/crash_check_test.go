@@ -122,7 +122,13 @@ func checkLookups(l *Log, visible []wire.Batch) error {
 }
 
 // checkProducers demands the state that replaying the history up to leo gives.
+//
+// A log that is empty because everything up to its durable start was never synced has lost the
+// producers with it.
 func checkProducers(l *Log, history []wire.Batch, leo int64) error {
+	if leo == l.StartOffset() {
+		return nil
+	}
 	var want producers
 	for _, b := range history {
 		if b.NextOffset() <= leo {

@@ -274,7 +274,7 @@ func (d *Dir) closedLog(l *Log) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.logs[l.key()] == l {
-		d.recovery[l.key()], d.starts[l.key()] = l.recoveryPoint(), l.start.Load()
+		d.recovery[l.key()], d.starts[l.key()] = l.recoveryPoint(), l.committed.Load()
 		delete(d.logs, l.key())
 	}
 }

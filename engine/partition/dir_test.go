@@ -294,3 +294,24 @@ func TestLeftovers(t *testing.T) {
 		}
 	}
 }
+
+// A truncation inside the batch that the log start offset lies in leaves nothing: the log goes on,
+// empty, at the offset asked for, and never below its start.
+func TestTruncationIntoTheStart(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.must(payload{records: 4})
+	b.must(payload{records: 4})
+	b.log.AdvanceStartOffset(5)
+	if err := errors.Join(b.dir.CommitStartOffsets(), b.log.TruncateTo(6)); err != nil {
+		t.Fatal(err)
+	}
+	if b.log.StartOffset() != 6 || b.log.LEO() != 6 {
+		t.Errorf("log is [%d,%d)", b.log.StartOffset(), b.log.LEO())
+	}
+	b.must(payload{records: 2})
+	b.reopen(false)
+	if b.log.StartOffset() != 6 || b.log.LEO() != 8 || len(b.readAll(6, 100)) != 1 {
+		t.Errorf("after a restart the log is [%d,%d)", b.log.StartOffset(), b.log.LEO())
+	}
+}

@@ -120,7 +120,7 @@ func (d *Dir) writeRecoveryPoints() error {
 }
 
 func (d *Dir) writeStartOffsets() error {
-	return d.writeOffsets(logStartFile, d.starts, (*Log).StartOffset)
+	return d.writeOffsets(logStartFile, d.starts, func(l *Log) int64 { return l.committed.Load() })
 }
 
 // writeOffsets brings one checkpoint up to date with the logs that are open, durably. Entries of
@@ -193,7 +193,12 @@ func (d *Dir) CommitStartOffsets() error {
 	logs := d.open()
 	starts := make([]int64, len(logs))
 	for i, l := range logs {
-		starts[i] = l.start.Load()
+		start, err := l.prepareStart()
+		if err != nil {
+			d.startsDirty.Store(true)
+			return err
+		}
+		starts[i] = start
 	}
 	if err := d.writeStartOffsets(); err != nil {
 		d.startsDirty.Store(true)

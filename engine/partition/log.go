@@ -26,6 +26,8 @@ type Log struct {
 	leo     atomic.Int64
 	start   atomic.Int64
 	flushed atomic.Int64
+	// committed is the start offset that log-start-offset-checkpoint may have.
+	committed atomic.Int64
 	// epoch is the leader epoch that appends must carry.
 	epoch atomic.Int32
 	// segments is the list of segments by base offset, never empty, the last one active. The list
@@ -125,7 +127,7 @@ func (l *Log) RaiseEpoch(epoch int32, leads bool) (leo int64, err error) {
 	l.lock()
 	defer l.unlock()
 	leo = l.leo.Load()
-	if now := l.epoch.Load(); epoch < now {
+	if now := max(l.epoch.Load(), l.lastEpoch); epoch < now {
 		return leo, fmt.Errorf("%s: leader epoch %d is below %d", l.path, epoch, now)
 	}
 	l.epoch.Store(epoch)

@@ -242,8 +242,18 @@ func (p *planner) limit() (boundary, error) {
 	return b, err
 }
 
-// cut finds the last boundary between start and limit that MaxBytes allows. Index entries and the
-// ring give it without touching the log file, except where no entry lies in between.
+// A cut at an index entry may leave out batches that would still fit: those that begin less than
+// index.interval.bytes behind it, as a later one would have an entry itself. Headers read in the log
+// file extend a region by such batches, one for each extendPieceBytes that the region has anyway and
+// extendHeadersMax at most, so that they cost next to nothing beside the bytes they serve.
+const (
+	extendPieceBytes = 64 << 10
+	extendHeadersMax = 2
+)
+
+// cut finds the last boundary between start and limit that MaxBytes allows, or one a little before
+// it. The ring gives it without touching the log file, index entries nearly so; where no entry lies
+// in between, headers do.
 func (p *planner) cut(start, limit boundary, near int) (boundary, int, error) {
 	target := start.position + p.r.MaxBytes
 	if ring := p.seg.recent.Load(); ring != nil {
@@ -261,12 +271,36 @@ func (p *planner) cut(start, limit boundary, near int) (boundary, int, error) {
 	}
 	if slot >= 0 {
 		if e := src.at(slot); int64(e.position) > start.position {
-			b, err := p.entryBoundary(e)
+			b, err := p.extend(e, start, min(target, limit.position))
 			return b, slot, err
 		}
 	}
 	b, err := p.fit(start, limit, target)
 	return b, -1, err
+}
+
+// extend finds the boundary before the batch of an entry, or one behind it that is not above target.
+func (p *planner) extend(e indexEntry, start boundary, target int64) (boundary, error) {
+	found := int64(e.position) - start.position
+	headers := min(found/extendPieceBytes, extendHeadersMax)
+	if headers == 0 || target-int64(e.position) <= wire.BatchHeaderSize {
+		return p.entryBoundary(e)
+	}
+	var end boundary
+	for position := int64(e.position); ; position = end.position {
+		h, err := p.seg.header(position, p.sc)
+		if err != nil {
+			return boundary{}, err
+		}
+		next := position + int64(h.Length())
+		if next > target {
+			return boundary{offset: h.BaseOffset(), position: position}, nil
+		}
+		end = boundary{offset: h.NextOffset(), position: next}
+		if headers--; headers == 0 || target-next <= wire.BatchHeaderSize {
+			return end, nil
+		}
+	}
 }
 
 // entryBoundary is the boundary before the batch of an entry. Entries from files do not say the

@@ -78,16 +78,19 @@ func (l *Log) recover(o Options, rec *Recovered) error {
 	if err := l.openSegments(found, recoveryPoint, rec); err != nil {
 		return err
 	}
-	if err := l.settle(recoveryPoint, start); err != nil {
+	if err := l.settle(recoveryPoint, start, rec); err != nil {
 		return err
 	}
 	l.epochs.truncateEnd(l.leo.Load())
 	l.epochs.truncateStart(l.start.Load())
-	l.lastEpoch = l.epochs.latest()
+	l.lastEpoch = max(l.epochs.latest(), l.active().lastEpoch)
 	l.epoch.Store(l.lastEpoch)
 	limit := l.flushed.Load()
 	if err := l.rebuildProducers(limit, limit, rec); err != nil {
 		return err
+	}
+	if l.obsolete(l.start.Load()) > 0 {
+		l.dir.startsDirty.Store(true)
 	}
 	if rec.CutBytes > 0 || rec.SegmentsDeleted > 0 {
 		// What was cut must stay cut: the next crash could otherwise bring back old bytes behind
@@ -140,16 +143,31 @@ func (l *Log) loadEpochs() error {
 }
 
 // dropBelow removes segments that lie wholly below the log start offset: a deletion that a crash
-// interrupted after it was decided.
+// interrupted after it was decided. The snapshot that remembers their producers was durable before
+// any of them was touched (prepareStart); where there is none they are whole, and stay for now.
 func (l *Log) dropBelow(found []int64, start int64, rec *Recovered) ([]int64, error) {
-	for len(found) > 1 && found[1] <= start {
-		if err := l.removeSegmentFiles(found[0]); err != nil {
+	gone := 0
+	for gone+1 < len(found) && found[gone+1] <= start {
+		gone++
+	}
+	if gone == 0 {
+		return found, nil
+	}
+	var loads producers
+	file, err := readFile(l.fs, filepath.Join(l.path, offsetName(found[gone])+snapshotSuffix))
+	if err != nil || loads.load(file) != nil {
+		return found, err
+	}
+	if err := l.syncSnapshot(found[gone]); err != nil {
+		return nil, err
+	}
+	for _, base := range found[:gone] {
+		if err := l.removeSegmentFiles(base); err != nil {
 			return nil, err
 		}
 		rec.LeftoversRemoved++
-		found = found[1:]
 	}
-	return found, nil
+	return found[gone:], nil
 }
 
 // openSegments opens the segments in order. Those that end below the recovery point are taken at
@@ -290,7 +308,7 @@ func (l *Log) cutSegment(
 }
 
 // settle decides where the log begins and ends, and makes it ready for appends.
-func (l *Log) settle(recoveryPoint, start int64) error {
+func (l *Log) settle(recoveryPoint, start int64, rec *Recovered) error {
 	list := *l.segments.Load()
 	leo := max(0, start)
 	if len(list) > 0 {
@@ -308,6 +326,7 @@ func (l *Log) settle(recoveryPoint, start int64) error {
 			if err := l.removeSegmentFiles(seg.base); err != nil {
 				return err
 			}
+			rec.SegmentsDeleted++
 		}
 		list, leo = nil, start
 	}
@@ -321,6 +340,7 @@ func (l *Log) settle(recoveryPoint, start int64) error {
 	l.segments.Store(&list)
 	l.leo.Store(leo)
 	l.start.Store(start)
+	l.committed.Store(start)
 	l.flushed.Store(min(leo, max(recoveryPoint, start)))
 	active := list[len(list)-1]
 	l.begin(active, l.dir.nowMs())

@@ -278,18 +278,17 @@ func (s *segment) readSealed(suffix string, count int32, width int, crc uint32) 
 }
 
 // rebuildProducers loads the newest producer snapshot at or below limit and replays the batches
-// behind it. Snapshots above LEO describe records that are gone, and are removed; of those that
-// belong to no segment only the newest stays, as Kafka keeps them.
+// behind it. Then it removes the snapshots that nobody needs.
 func (l *Log) rebuildProducers(limit, abortedFrom int64, rec *Recovered) error {
 	l.producers.reset()
 	l.txns.truncate(0)
-	snapshots, err := l.pruneSnapshots()
+	snapshots, err := l.listSnapshots()
 	if err != nil {
 		return err
 	}
-	from := (*l.segments.Load())[0].base
-	for i := len(snapshots) - 1; i >= 0; i-- {
-		if snapshots[i] > limit || snapshots[i] < from {
+	from, used := (*l.segments.Load())[0].base, int64(-1)
+	for i := len(snapshots) - 1; i >= 0 && snapshots[i] >= from && used < 0; i-- {
+		if snapshots[i] > limit {
 			continue
 		}
 		name := filepath.Join(l.path, offsetName(snapshots[i])+snapshotSuffix)
@@ -298,31 +297,26 @@ func (l *Log) rebuildProducers(limit, abortedFrom int64, rec *Recovered) error {
 			return err
 		}
 		if l.producers.load(file) == nil {
-			from = snapshots[i]
-			break
+			used = snapshots[i]
 		}
 	}
 	if rec != nil {
 		rec.ProducersLoaded = len(l.producers.list)
 	}
-	l.producers.through = from
-	if err := l.replay(from, abortedFrom); err != nil {
+	l.producers.through = max(from, used)
+	if err := l.replay(max(from, used), abortedFrom); err != nil {
 		return err
 	}
 	l.producers.expire(l.dir.nowMs(), l.config.Load().ProducerIDExpirationMs)
 	l.txns.setOpen(l.producers.firstOpen())
-	return nil
+	return l.pruneSnapshots(snapshots, used)
 }
 
-// pruneSnapshots returns the offsets of the snapshots that stay, in ascending order.
-func (l *Log) pruneSnapshots() ([]int64, error) {
+// listSnapshots returns the offsets of the directory's snapshots in ascending order.
+func (l *Log) listSnapshots() ([]int64, error) {
 	entries, err := l.fs.ReadDir(l.path)
 	if err != nil {
 		return nil, err
-	}
-	bases := make(map[int64]bool)
-	for _, seg := range *l.segments.Load() {
-		bases[seg.base] = true
 	}
 	var all []int64
 	for _, entry := range entries {
@@ -331,16 +325,26 @@ func (l *Log) pruneSnapshots() ([]int64, error) {
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
+	return all, nil
+}
+
+// pruneSnapshots removes snapshots above LEO, which describe records that are gone, and those that
+// belong to no segment, except the newest, which Kafka keeps too, and the one that was just used:
+// the records before it may be gone, and no newer one need be durable.
+func (l *Log) pruneSnapshots(all []int64, used int64) error {
+	bases := make(map[int64]bool)
+	for _, seg := range *l.segments.Load() {
+		bases[seg.base] = true
+	}
 	leo := l.leo.Load()
-	var kept []int64
 	for i, offset := range all {
-		if offset <= leo && (bases[offset] || i == len(all)-1 || all[i+1] > leo) {
-			kept = append(kept, offset)
+		newest := i == len(all)-1 || all[i+1] > leo
+		if offset <= leo && (bases[offset] || newest || offset == used) {
 			continue
 		}
 		if err := l.removeFile(offsetName(offset) + snapshotSuffix); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return kept, nil
+	return nil
 }

@@ -1,6 +1,11 @@
 package partition
 
-import "sluice/wire"
+import (
+	"errors"
+	"path/filepath"
+
+	"sluice/wire"
+)
 
 // AdvanceStartOffset raises StartOffset to offset (DeleteRecords, KIP-107); a lower value is
 // ignored, a value above LEO is OFFSET_OUT_OF_RANGE. It is durable, and space is freed, once
@@ -82,26 +87,40 @@ func (l *Log) newestMs(seg *segment) int64 {
 	return info.ModTime().UnixMilli()
 }
 
-// removeObsolete deletes the segments that lie wholly below StartOffset, which has been made
-// durable. The active segment stays.
+// prepareStart makes sure that StartOffset may be written to the checkpoint, and returns it. What
+// the batches of the segments below it said about producers is from then on only in the snapshot at
+// the first segment that remains: that becomes durable first.
+func (l *Log) prepareStart() (int64, error) {
+	start := l.start.Load()
+	if start == l.committed.Load() && l.obsolete(start) == 0 {
+		return start, nil
+	}
+	l.structure.Lock()
+	defer l.structure.Unlock()
+	if gone := l.obsolete(start); gone > 0 && !l.closed.Load() {
+		if err := l.keepProducers((*l.segments.Load())[gone].base); err != nil {
+			return start, l.structural(err)
+		}
+	}
+	l.committed.Store(start)
+	return start, nil
+}
+
+// removeObsolete deletes the segments that lie wholly below start, which has been made durable. The
+// active segment stays.
 func (l *Log) removeObsolete(start int64) error {
 	l.structure.Lock()
 	defer l.structure.Unlock()
+	// Nobody but the holder of the structure lock takes segments off the list.
+	gone := l.obsolete(start)
+	if gone == 0 || l.closed.Load() {
+		return nil
+	}
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.lock()
 	defer l.unlock()
-	if l.closed.Load() {
-		return nil
-	}
 	list := *l.segments.Load()
-	gone := 0
-	for gone < len(list)-1 && list[gone+1].base <= start {
-		gone++
-	}
-	if gone == 0 {
-		return nil
-	}
 	kept := append([]*segment(nil), list[gone:]...)
 	l.segments.Store(&kept)
 	// Nothing of them needs syncing any more, and recovery must not look for it.
@@ -112,4 +131,31 @@ func (l *Log) removeObsolete(start int64) error {
 		}
 	}
 	return nil
+}
+
+// obsolete counts the segments that lie wholly below start.
+func (l *Log) obsolete(start int64) (n int) {
+	list := *l.segments.Load()
+	for n < len(list)-1 && list[n+1].base <= start {
+		n++
+	}
+	return n
+}
+
+// keepProducers makes the producer snapshot at offset durable.
+func (l *Log) keepProducers(offset int64) error {
+	if err := l.finishSegments(); err != nil {
+		return err
+	}
+	return l.syncSnapshot(offset)
+}
+
+// syncSnapshot makes the producer snapshot at offset durable, if there is one.
+func (l *Log) syncSnapshot(offset int64) error {
+	name := offsetName(offset) + snapshotSuffix
+	if _, err := l.fs.Stat(filepath.Join(l.path, name)); err != nil {
+		return nil
+	}
+	l.namesDirty.Store(true)
+	return errors.Join(l.syncFile(name), l.syncNames())
 }

@@ -89,6 +89,8 @@ type segment struct {
 	createdMs  int64
 	jitterMs   int64
 	sinceIndex int64
+	// lastEpoch is the leader epoch of the last batch, -1 for none seen.
+	lastEpoch int32
 	// ahead reserves space; behind is the position up to which write-back has been started. Both
 	// are guarded by the append lock.
 	ahead  pagecache.Ahead
@@ -123,7 +125,7 @@ func (l *Log) openSegment(base int64, create bool) (*segment, error) {
 	s.next.Store(base)
 	s.largest.Store(-1)
 	s.largestOffset.Store(-1)
-	s.firstMs = -1
+	s.firstMs, s.lastEpoch = -1, -1
 	s.memory.Store(&entryLists{})
 	if create {
 		l.namesDirty.Store(true)
@@ -171,6 +173,7 @@ func (s *segment) note(b wire.Batch, position, interval int64) {
 		s.sinceIndex = 0
 	}
 	s.sinceIndex += int64(b.Length())
+	s.lastEpoch = b.LeaderEpoch()
 	s.next.Store(last + 1)
 	s.size.Store(position + int64(b.Length()))
 }

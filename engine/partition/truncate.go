@@ -75,6 +75,11 @@ func (l *Log) truncate(offset int64) error {
 	if err != nil {
 		return err
 	}
+	if view.next.Load() < l.start.Load() {
+		// Only part of a batch is left above the start, and that goes whole.
+		view.ahead.Close()
+		return l.restartAt(offset)
+	}
 	if err := l.lowerRecoveryPoint(view.next.Load()); err != nil {
 		return err
 	}
@@ -114,7 +119,7 @@ func (l *Log) shorten(old *segment, offset int64) (*segment, error) {
 	defer p.close()
 	view := &segment{
 		base: old.base, path: old.path, fsys: old.fsys, log: old.log,
-		generation: l.generations.Add(1), firstMs: old.firstMs,
+		generation: l.generations.Add(1), firstMs: old.firstMs, lastEpoch: -1,
 	}
 	view.durableName.Store(old.durableName.Load())
 	lists := &entryLists{}
@@ -214,7 +219,7 @@ func (l *Log) cutFile(old, view *segment) error {
 func (s *segment) over(file *pagecache.Shared, generation uint32) *segment {
 	twin := &segment{
 		base: s.base, path: s.path, fsys: s.fsys, log: file, generation: generation,
-		firstMs: s.firstMs, sinceIndex: s.sinceIndex,
+		firstMs: s.firstMs, sinceIndex: s.sinceIndex, lastEpoch: s.lastEpoch,
 	}
 	twin.memory.Store(s.memory.Load())
 	twin.next.Store(s.next.Load())
@@ -276,7 +281,7 @@ func (l *Log) afterTruncation() error {
 	}
 	l.tornTail = false
 	l.epochs.truncateEnd(leo)
-	l.lastEpoch = l.epochs.latest()
+	l.lastEpoch = max(l.epochs.latest(), active.lastEpoch)
 	if err := l.rebuildProducers(leo, leo, nil); err != nil {
 		return err
 	}
