@@ -161,7 +161,8 @@ func TestDrain(t *testing.T) {
 		c.Keep()
 		pending <- c
 	}}
-	s, addr := startServer(t, Config{}, h)
+	// One reactor: that the idle connection is closed tells that the busy one is draining, too.
+	s, addr := startServer(t, Config{Reactors: 1}, h)
 	idle, busy := dial(t, addr), dial(t, addr)
 	call(t, idle, []byte("hello"))
 	if _, err := busy.Write(append(framed([]byte("wait")), framed([]byte("late"))...)); err != nil {
