@@ -48,6 +48,30 @@ func TestIdempotentWindowOfFive(t *testing.T) {
 	}
 }
 
+// A repeated batch is answered with the greatest timestamp of the first one, whoever gave it the time
+// (UnifiedLog.append, class ProducerStateEntry).
+func TestRepeatedBatchTellsItsTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	p := payload{pid: 9, records: 3, timestamp: 1_700_000_000_500}
+	if a := idempotent(t, b, p, wire.CodeNone, false); a.LogAppendTimeMs != -1 {
+		t.Errorf("CreateTime: answered with the time %d", a.LogAppendTimeMs)
+	}
+	for range 2 {
+		if a := idempotent(t, b, p, wire.CodeNone, true); a.LogAppendTimeMs != 1_700_000_000_502 {
+			t.Errorf("CreateTime, repeated: answered with the time %d", a.LogAppendTimeMs)
+		}
+		b.reopen(true)
+	}
+	for _, nowMs := range []int64{1_700_000_000_900, 1_700_000_000_999} {
+		stamped := payload{pid: 10, records: 2}.batch(t)
+		stamped.StampLogAppendTime(nowMs)
+		if a := b.submitBatch(stamped, FromClient); a.LogAppendTimeMs != 1_700_000_000_900 {
+			t.Errorf("LogAppendTime at %d: answered with the time %d", nowMs, a.LogAppendTimeMs)
+		}
+	}
+}
+
 // KIP-98: sequence numbers wrap from 2147483647 to 0, between batches and inside one.
 func TestSequenceWraps(t *testing.T) {
 	t.Parallel()

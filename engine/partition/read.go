@@ -242,9 +242,9 @@ func (p *planner) limit() (boundary, error) {
 	return b, err
 }
 
-// A cut at an index entry may leave out batches that would still fit: those that begin less than
-// index.interval.bytes behind it, as a later one would have an entry itself. Headers read in the log
-// file extend a region by such batches, one for each extendPieceBytes that the region has anyway and
+// A cut at an index entry may leave out batches that would still fit: those that begin at most
+// index.interval.bytes behind it, as a later one has an entry itself. Headers read in the log file
+// extend a region by such batches, one for each extendPieceBytes that the region has anyway and
 // extendHeadersMax at most, so that they cost next to nothing beside the bytes they serve.
 const (
 	extendPieceBytes = 64 << 10

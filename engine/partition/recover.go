@@ -85,8 +85,9 @@ func (l *Log) recover(o Options, rec *Recovered) error {
 	l.epochs.truncateStart(l.start.Load())
 	l.lastEpoch = max(l.epochs.latest(), l.active().lastEpoch)
 	l.epoch.Store(l.lastEpoch)
-	limit := l.flushed.Load()
-	if err := l.rebuildProducers(limit, limit, rec); err != nil {
+	// A snapshot up to the start offset was durable before that was.
+	limit := max(l.flushed.Load(), l.start.Load())
+	if err := l.rebuildProducers(limit, l.flushed.Load(), rec); err != nil {
 		return err
 	}
 	if l.obsolete(l.start.Load()) > 0 {
@@ -341,7 +342,9 @@ func (l *Log) settle(recoveryPoint, start int64, rec *Recovered) error {
 	l.leo.Store(leo)
 	l.start.Store(start)
 	l.committed.Store(start)
-	l.flushed.Store(min(leo, max(recoveryPoint, start)))
+	// Not start: a segment that the start offset is behind of is synced like any other, or it could
+	// be found damaged in front of one whose records were promised.
+	l.flushed.Store(min(leo, recoveryPoint))
 	active := list[len(list)-1]
 	l.begin(active, l.dir.nowMs())
 	if l.dir.wasClean || active.size.Load() == 0 {
