@@ -145,9 +145,15 @@ func TestSharedCountsReferences(t *testing.T) {
 	if closed != 0 {
 		t.Fatal("closed with a holder left")
 	}
-	s.Release()
+	s.Drop()
 	if closed != 1 || s.Retain() {
 		t.Errorf("closed %d times", closed)
+	}
+	g, _ := openTemp(t)
+	done := make(chan error)
+	Share(g, func(err error) { done <- err }).Release()
+	if err := <-done; err != nil {
+		t.Errorf("closing behind the last release: %v", err)
 	}
 	defer func() {
 		if recover() == nil {

@@ -22,12 +22,11 @@ type api struct {
 
 // Causes of closed connections, for the log.
 var (
-	errUnknownAPI  = errors.New("unknown API key")
-	errUnserved    = errors.New("API or version not served")
-	errAcksZero    = errors.New("acks=0 produce failed; closing is the only way to tell")
-	errTooLarge    = errors.New("control request too large")
-	errUnexpected  = errors.New("unexpected end of request")
-	errBrokerEnded = errors.New("broker is shutting down")
+	errUnknownAPI = errors.New("unknown API key")
+	errUnserved   = errors.New("API or version not served")
+	errAcksZero   = errors.New("acks=0 produce failed; closing is the only way to tell")
+	errTooLarge   = errors.New("control request too large")
+	errUnexpected = errors.New("unexpected end of request")
 )
 
 // newRequest makes the state of a fresh connection.

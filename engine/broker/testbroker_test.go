@@ -29,7 +29,6 @@ type testBroker struct {
 	t     *testing.T
 	loop  *testLoop
 	clock atomic.Int64 // wall clock, ms
-	dirs  []string
 }
 
 // newTestBroker starts a broker with the given overrides (key=value) and stops it with the test.
