@@ -84,7 +84,7 @@ func (l *life) randomCut(rnd *rand.Rand) error {
 // operation.
 func TestCrashRandomScripts(t *testing.T) {
 	t.Parallel()
-	scripts := 40 * crashSeeds(t)
+	scripts := 30 * crashSeeds(t)
 	for seed := range scripts {
 		rnd := rand.New(rand.NewPCG(seed, 5))
 		run := randomScript(seed, 10+rnd.IntN(40))

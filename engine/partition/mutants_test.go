@@ -15,7 +15,7 @@ func TestCrashExplorationFindsMutants(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			crashes, err := explore(t, wholeScript, muts, 4)
+			crashes, err := explore(t, wholeScript, muts, 1+crashSeeds(t))
 			if err == nil {
 				t.Fatalf("%d crashes did not show it", crashes)
 			}
