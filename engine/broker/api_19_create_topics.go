@@ -147,7 +147,7 @@ func (d *topicDescriber) describe(own config.Map) []kmsg.CreateTopicsResponseTop
 	for i := range entries {
 		e := &entries[i]
 		configs = append(configs, kmsg.CreateTopicsResponseTopicConfig{
-			Name: e.Name, Value: e.Value, ReadOnly: e.ReadOnly,
+			Name: e.Name, Value: e.Written, ReadOnly: e.ReadOnly,
 			Source: int8(e.Source), IsSensitive: e.Sensitive,
 		})
 	}

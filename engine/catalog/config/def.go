@@ -58,6 +58,8 @@ type Def struct {
 	Doc string
 
 	valid rule
+	// internal keys hold as any other, but are not described unless somebody sets them.
+	internal bool
 }
 
 // Sensitive says whether values are never shown: passwords.
@@ -112,8 +114,11 @@ type Synonym struct {
 
 // Entry is a key as DescribeConfigs shows it.
 type Entry struct {
-	Name      string
-	Value     *string // Null for sensitive keys and for keys without a value.
+	Name  string
+	Value *string // Null for sensitive keys and for keys without a value.
+	// Written is a topic key's value as whoever set it wrote it, where Value has it as its type
+	// writes it: CreateTopics answers the one, DescribeConfigs the other.
+	Written   *string
 	Source    Source
 	Type      Type
 	ReadOnly  bool

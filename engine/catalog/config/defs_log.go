@@ -10,7 +10,7 @@ var logDefs = []Def{
 		"Log dirs excluded from new replica placement (KIP-1066), * = all."),
 	key("create.topic.policy.class.name", Class, null, ReadOnly, Low, anyValue,
 		"CreateTopicPolicy plugin."),
-	key("log.cleanup.policy", List, "delete", ClusterWide, Medium, listOf("compact", "delete"),
+	key("log.cleanup.policy", List, "delete", ClusterWide, Medium, listOfRepeating("compact", "delete"),
 		"Default cleanup.policy."),
 	key("log.dir", List, "/tmp/kafka-logs", ReadOnly, High, anyValue,
 		"Data dir (list allowed), used when log.dirs unset."),
@@ -64,6 +64,9 @@ var logDefs = []Def{
 		"Segment size (min 1 MiB since 4.0)."),
 	key("log.segment.delete.delay.ms", Long, "60000", ClusterWide, Medium, atLeast(0),
 		"Delay before .deleted files are unlinked."),
+	internalKey("max.decompressed.message.bytes", Int, "2147483639",
+		ClusterWide, Medium, between(1, 2147483639),
+		"Default of the topic config max.decompressed.message.bytes."),
 	key("min.insync.replicas", Int, "1", ClusterWide, Medium, atLeast(1),
 		"Min ISR for acks=all and for HW advance; with ELR feature the cluster-level value "+
 			"is stored in metadata and broker-level override is dropped."),

@@ -8,7 +8,7 @@ var sluiceDefs = []Def{
 	key("io.engine", String, "auto", ReadOnly, Medium, oneOf("auto", "epoll", "io_uring"),
 		"How reactors wait for sockets. auto probes what the kernel allows, and says at start what "+
 			"it chose and why."),
-	key("log.durability", String, "pagecache", ClusterWide, High, oneOf("pagecache", "disk"),
+	key("log.durability", String, "pagecache", ClusterWide, High, oneOf("pagecache").butNotYet("disk"),
 		"Default of the topic config log.durability."),
 	key("log.validation", String, "full", ClusterWide, Medium, oneOf("full", "header"),
 		"Default of the topic config log.validation."),

@@ -2,7 +2,7 @@ package config
 
 // topicDefs are the keys of topics.
 var topicDefs = []Def{
-	topicKey("cleanup.policy", List, "delete", "log.cleanup.policy", listOf("compact", "delete"),
+	topicKey("cleanup.policy", List, "delete", "log.cleanup.policy", listOfRepeating("compact", "delete"),
 		"Delete and/or compact; empty list allowed since 4.2 (no cleanup)."),
 	topicKey("compression.gzip.level", Int, "-1", "compression.gzip.level", intsOr(-1, 1, 9),
 		"Level when type=gzip."),
@@ -37,6 +37,9 @@ var topicDefs = []Def{
 	topicKey("max.compaction.lag.ms", Long, "9223372036854775807", "log.cleaner.max.compaction.lag.ms",
 		atLeast(1),
 		"Max record age uncompacted; also caps segment.ms for compacted topics."),
+	topicKey("max.decompressed.message.bytes", Int, "2147483639",
+		"max.decompressed.message.bytes", between(1, 2147483639),
+		"Largest single record after decompression (since Kafka 4.4)."),
 	topicKey("max.message.bytes", Int, "1048588", "message.max.bytes", atLeast(0),
 		"Largest batch (after compression)."),
 	topicKey("message.timestamp.after.max.ms", Long, "3600000", "log.message.timestamp.after.max.ms",
@@ -84,9 +87,10 @@ var topicDefs = []Def{
 		anyValue,
 		"Allow out-of-ISR leader."),
 
-	topicKey("log.durability", String, "pagecache", "log.durability", oneOf("pagecache", "disk"),
+	topicKey("log.durability", String, "pagecache", "log.durability", oneOf("pagecache").butNotYet("disk"),
 		"What an ack promises on the leader's host: pagecache, that the record survives a crash of "+
-			"the process; disk, that it is on stable storage before it is acked or visible."),
+			"the process; disk, not available yet, that it is on stable storage before it is acked "+
+			"or visible."),
 	topicKey("log.validation", String, "full", "log.validation", oneOf("full", "header"),
 		"How a produced batch is checked: full walks every record as Kafka does; header checks "+
 			"the batch header and its CRC and trusts the producer with the records."),

@@ -16,9 +16,11 @@ func describeTopic(l Layers, names []string) []Entry {
 		if names != nil && !slices.Contains(names, d.Name) {
 			continue
 		}
-		value := topicValue(l, d)
+		written := topicValue(l, d)
+		value := d.shown(written)
 		e := Entry{
-			Name: d.Name, Value: &value, Source: SourceDefault, Type: d.Type, Doc: d.Doc,
+			Name: d.Name, Value: &value, Written: &written, Source: SourceDefault, Type: d.Type,
+			Doc: d.Doc,
 		}
 		if _, set := get(l.Topic, d.Name); set {
 			e.Synonyms = append(e.Synonyms,
@@ -127,7 +129,8 @@ func brokerEntry(l Layers, name string) Entry {
 		return e
 	}
 	if len(e.Synonyms) > 0 {
-		e.Value = e.Synonyms[0].Value
+		value := d.shown(*e.Synonyms[0].Value)
+		e.Value = &value
 	} else if !d.NoDefault {
 		e.Value = &d.Default
 	}

@@ -29,7 +29,7 @@ func brokerValue(l Layers, d *Def) (value string, ok bool) {
 // becomes
 // -1; one that overflows becomes the greatest number.
 func scale(value string, unitMs int64) string {
-	n, err := strconv.ParseInt(value, 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 	if err != nil || unitMs == 1 {
 		return value
 	}
@@ -55,7 +55,7 @@ func topicValue(l Layers, d *Def) string {
 	return d.Default
 }
 
-// values reads typed values of topic keys.
+// values reads typed values of topic keys, without the blanks around them.
 type values struct{ l Layers }
 
 func (v values) text(name string) string {
@@ -63,7 +63,7 @@ func (v values) text(name string) string {
 	if d == nil {
 		panic("BUG: no topic config " + name)
 	}
-	return topicValue(v.l, d)
+	return strings.TrimSpace(topicValue(v.l, d))
 }
 
 func (v values) long(name string) int64 {
@@ -104,7 +104,9 @@ func resolveTopic(l Layers) Topic {
 		FlushMessages:      v.long("flush.messages"), FlushMs: v.long("flush.ms"),
 		FileDeleteDelayMs: v.long("file.delete.delay.ms"),
 
-		MaxMessageBytes:      v.int("max.message.bytes"),
+		MaxMessageBytes:             v.int("max.message.bytes"),
+		MaxDecompressedMessageBytes: v.int("max.decompressed.message.bytes"),
+
 		CompressionGzipLevel: v.int("compression.gzip.level"),
 		CompressionLZ4Level:  v.int("compression.lz4.level"),
 		CompressionZstdLevel: v.int("compression.zstd.level"),

@@ -27,7 +27,7 @@ const (
 	ruleAny      ruleKind = iota
 	ruleRange             // min to max, or the number or.
 	ruleFraction          // fmin to fmax.
-	ruleWords             // One of words; as a list, any of them, each once.
+	ruleWords             // One of words; as a list, any of them, each once unless repeats.
 	ruleNonEmpty
 	ruleThrottled // A list of partition:broker, or "*".
 )
@@ -40,7 +40,9 @@ type rule struct {
 	hasOr      bool
 	fmin, fmax float64
 	words      []string
-	fold       bool // Words in any case.
+	fold       bool     // Words in any case.
+	repeats    bool     // A list may name a word more than once.
+	later      []string // Words that a later version will take.
 }
 
 var (
@@ -68,6 +70,16 @@ func oneOfFold(words ...string) rule { return rule{kind: ruleWords, words: words
 
 func listOf(words ...string) rule { return rule{kind: ruleWords, words: words} }
 
+func listOfRepeating(words ...string) rule {
+	return rule{kind: ruleWords, words: words, repeats: true}
+}
+
+// butNotYet names words that the rule will take in a later version, for refusals to say so.
+func (r rule) butNotYet(words ...string) rule {
+	r.later = words
+	return r
+}
+
 func protocol() rule { return oneOf("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL") }
 
 func throttledReplicas() rule { return rule{kind: ruleThrottled} }
@@ -81,6 +93,14 @@ func key(
 	if fallback == null {
 		d.Default, d.NoDefault = "", true
 	}
+	return d
+}
+
+func internalKey(
+	name string, t Type, fallback string, m Mode, i Importance, r rule, doc string,
+) Def {
+	d := key(name, t, fallback, m, i, r, doc)
+	d.internal = true
 	return d
 }
 
@@ -105,6 +125,8 @@ func (t Type) bounds() (least, most int64) {
 func (d *Def) allowed() string {
 	r := &d.valid
 	switch {
+	case r.kind == ruleWords && len(r.words) == 1:
+		return r.words[0]
 	case r.kind == ruleWords && d.Type == List:
 		return "a list of any of: " + strings.Join(r.words, ", ")
 	case r.kind == ruleWords:
@@ -143,8 +165,13 @@ func (d *Def) allowedNumbers() string {
 }
 
 func (d *Def) check(value string) error {
-	if d.takes(strings.TrimSpace(value)) {
+	trimmed := strings.TrimSpace(value)
+	if d.takes(trimmed) {
 		return nil
+	}
+	if slices.Contains(d.valid.later, trimmed) {
+		return fmt.Errorf("%s=%s: not available in this version yet; must be %s", d.Name, trimmed,
+			d.Allowed())
 	}
 	if d.Sensitive() {
 		value = "[hidden]"
@@ -204,7 +231,7 @@ func (r *rule) takesList(items []string) bool {
 		}
 		switch r.kind {
 		case ruleWords:
-			if !r.takesText(item) || slices.Contains(items[:i], item) {
+			if !r.takesText(item) || !r.repeats && slices.Contains(items[:i], item) {
 				return false
 			}
 		case ruleThrottled:

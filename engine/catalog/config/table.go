@@ -33,7 +33,8 @@ var (
 	throttleIndex, _ = index(throttleDefs)
 )
 
-// index returns definitions by name and ordered by name. A name defined twice is a bug.
+// index returns definitions by name, and those that are not internal ordered by name. A name defined
+// twice is a bug.
 func index(tables ...[]Def) (map[string]*Def, []*Def) {
 	byName := map[string]*Def{}
 	var all []*Def
@@ -44,7 +45,9 @@ func index(tables ...[]Def) (map[string]*Def, []*Def) {
 				panic("BUG: config key " + d.Name + " is defined twice")
 			}
 			byName[d.Name] = d
-			all = append(all, d)
+			if !d.internal {
+				all = append(all, d)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b *Def) int { return strings.Compare(a.Name, b.Name) })
@@ -115,11 +118,10 @@ func synonymsOf(name string) []string {
 	return []string{name}
 }
 
-// get looks a name up in a layer that may be nil.
+// get looks a name up in a layer that may be nil. The value is as it was written, blanks included.
 func get(g Getter, name string) (string, bool) {
 	if g == nil {
 		return "", false
 	}
-	v, ok := g.Get(name)
-	return strings.TrimSpace(v), ok
+	return g.Get(name)
 }

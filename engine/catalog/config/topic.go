@@ -61,7 +61,10 @@ type Topic struct {
 	MaxCompactionLagMs    int64
 	MinCleanableDirtyRate float64 // 0 to 1.
 
-	MaxMessageBytes      int32
+	MaxMessageBytes int32
+	// MaxDecompressedMessageBytes bounds a single record after decompression.
+	MaxDecompressedMessageBytes int32
+
 	Compression          Compression
 	CompressionGzipLevel int32 // -1: the library's default.
 	CompressionLZ4Level  int32
