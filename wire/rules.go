@@ -55,6 +55,9 @@ type Rules struct {
 	Target Codec
 	// DecompressedBytesMax bounds what the records may decompress to; 0 for the default.
 	DecompressedBytesMax int64
+	// DecompressedRecordBytesMax is max.decompressed.message.bytes: the greatest size of a single
+	// record in a compressed batch, without its length field; 0 for no bound. ModeFull checks it.
+	DecompressedRecordBytesMax int32
 }
 
 // DefaultRules returns Kafka's defaults for a topic, for a request of the latest version.
@@ -129,6 +132,7 @@ const (
 	msgControl         = "clients may not write control records"
 	msgSequence        = "the record batch has a producer id but no sequence number"
 	msgRecordFraming   = "a record's fields do not fill its length"
+	msgRecordSize      = "a record decompresses to more than max.decompressed.message.bytes"
 	msgRecordsShort    = "the record batch holds fewer records than it counts"
 	msgRecordsLong     = "the record batch holds more bytes than its records"
 	msgDecompress      = "the record batch's records do not decompress"

@@ -88,6 +88,9 @@ func (w *walk) stream(d *decompressor) (code int16, message string) {
 	c := cursor{d: d}
 	for i := range w.count {
 		if !w.streamRecord(&c, i) {
+			if w.oversize {
+				return CodeInvalidRecord, msgRecordSize
+			}
 			return c.failure(msgRecordFraming)
 		}
 	}
@@ -115,7 +118,8 @@ func (c *cursor) failure(otherwise string) (code int16, message string) {
 // streamRecord walks over one record.
 func (w *walk) streamRecord(c *cursor, i int32) bool {
 	// Fast path: most records lie whole within a chunk.
-	if length, start := varint(c.b, 0); start > 0 && length >= 0 && int(length) <= len(c.b)-start {
+	length, start := varint(c.b, 0)
+	if start > 0 && length >= 0 && length <= w.recordBytesMax && int(length) <= len(c.b)-start {
 		end := start + int(length)
 		timestampDelta, offsetDelta, keyLength, ok := plainRecord(c.b[start:end])
 		if ok {
@@ -126,6 +130,10 @@ func (w *walk) streamRecord(c *cursor, i int32) bool {
 	}
 	length, ok := c.varint()
 	if !ok || length < 0 {
+		return false
+	}
+	if length > w.recordBytesMax {
+		w.oversize = true
 		return false
 	}
 	end := c.position() + int64(length)

@@ -14,7 +14,8 @@ type Validator struct {
 // Validate checks the records of one partition of a Produce request and says what an append needs
 // to know, or why they are refused; exactly one of the two means something. Where the batch's
 // greatest timestamp is wrong, its timestamp type is not the topic's, or the topic gives records
-// their time of append, the lent bytes are corrected and resealed. Base offset and leader epoch are the appender's to stamp.
+// their time of append, the lent bytes are corrected and resealed. Base offset and leader epoch are
+// the appender's to stamp.
 //
 // The order of the checks is Kafka's. A valid batch is left as it came, bytes and all, unless said
 // otherwise here.

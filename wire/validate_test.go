@@ -335,6 +335,38 @@ func TestValidateClaim(t *testing.T) {
 	f(NoTimestamp, msgRecordTimeType)
 }
 
+// TestValidateRecordSize proves that max.decompressed.message.bytes bounds each record of a compressed
+// batch, without its length field, and none of an uncompressed one.
+func TestValidateRecordSize(t *testing.T) {
+	t.Parallel()
+	for _, codec := range allCodecs {
+		for _, size := range []int{100, windowSize, 3 * windowSize} {
+			w := NewBatchBuilder()
+			w.Codec = codec
+			w.Append(testNow, nil, []byte("small"))
+			w.Append(testNow, nil, make([]byte, size))
+			b, err := w.Build(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Attributes, two deltas, null key, the value's length and the count of headers.
+			body := int32(1 + 1 + 1 + 1 + varintSize(int32(size)) + size + 1)
+			for _, bound := range []int32{0, body + 1, body, body - 1, 1} {
+				r := DefaultRules(testNow)
+				r.DecompressedRecordBytesMax = bound
+				code, message := int16(CodeNone), ""
+				if codec != CodecNone && bound > 0 && bound < body {
+					code, message = CodeInvalidRecord, msgRecordSize
+				}
+				if _, got := validate(b, &r); got.Code != code || got.Message != message {
+					t.Errorf("%v, %d bytes, bound %d: %s (%s)", codec, body, bound,
+						CodeName(got.Code), got.Message)
+				}
+			}
+		}
+	}
+}
+
 // TestValidateProducer proves that producer id, epoch and sequence reach the appender.
 func TestValidateProducer(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,9 @@ type walk struct {
 	earliest, latest int64
 	// keyMin is the least length of a key: 0 where null will not do.
 	keyMin int32
+	// recordBytesMax bounds a record of a compressed batch; oversize says that one was larger.
+	recordBytesMax int32
+	oversize       bool
 	// gaps is 0 as long as the offset deltas were 0, 1, 2 and so on.
 	gaps int32
 	// claimed says that the batch claims LogAppendTime. Its greatest timestamp then stands for the
@@ -30,6 +33,9 @@ func newWalk(b Batch, r *Rules, errors []RecordError) walk {
 	}
 	if r.Compacted {
 		w.keyMin = 0
+	}
+	if w.recordBytesMax = r.DecompressedRecordBytesMax; w.recordBytesMax <= 0 {
+		w.recordBytesMax = math.MaxInt32
 	}
 	w.earliest, w.latest = timeBounds(r)
 	if w.claimed {

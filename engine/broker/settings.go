@@ -27,6 +27,8 @@ func newTopicSettings(c config.Topic, decompressedBytesMax int64) *topicSettings
 		AfterMaxMs:           c.TimestampAfterMaxMs,
 		Target:               wire.CodecProducer,
 		DecompressedBytesMax: decompressedBytesMax,
+
+		DecompressedRecordBytesMax: c.MaxDecompressedMessageBytes,
 	}
 	if c.Validation == config.ValidationHeader {
 		s.rules.Mode = wire.ModeHeader
