@@ -197,7 +197,7 @@ func TestCheck(t *testing.T) {
 		"max.decompressed.message.bytes=0: must be a whole number from 1 to 2147483639")
 }
 
-// TestShown: a value is shown as its type writes it (ConfigDef.parseType and convertToString).
+// TestShown: a value is shown as its type writes it (ConfigDef.parseValue and convertToString).
 func TestShown(t *testing.T) {
 	f := func(kind Type, value, want string) {
 		t.Helper()
@@ -212,6 +212,7 @@ func TestShown(t *testing.T) {
 	f(Boolean, " TRUE", "true")
 	f(String, " LogAppendTime ", "LogAppendTime")
 	f(List, " compact , delete ", "compact,delete")
+	f(List, "a,b,a", "a,b,a")
 	f(List, " ", "")
 	f(Double, " 0.250", "0.25")
 	f(Double, "1", "1.0")
@@ -222,6 +223,9 @@ func TestShown(t *testing.T) {
 	f(Double, "0.00015", "1.5E-4")
 	f(Double, "1.7976931348623157E308", "1.7976931348623157E308")
 	f(Double, "much", "much")
+	if got := TopicDef("cleanup.policy").shown("delete, compact,delete"); got != "delete,compact" {
+		t.Errorf("a repeated word is shown: %q", got)
+	}
 }
 
 // TestSecretsStayOut: an error about a password does not repeat it.
