@@ -303,6 +303,25 @@ func TestBatchSizes(t *testing.T) {
 	})
 }
 
+// TestBatchRecordSizes covers max.decompressed.message.bytes, which bounds a single record.
+func TestBatchRecordSizes(t *testing.T) {
+	compare(t, func(s *side) {
+		for _, kind := range []string{"producer", "uncompressed", "zstd"} {
+			topic := "record-size-" + kind
+			s.create(topic, 1, "max.decompressed.message.bytes", "1000", "compression.type", kind)
+			for codec := int16(codecNone); codec <= codecZstd; codec++ {
+				for _, n := range []int{989, 990, 991, 992, 993, 994, 995, 100_000} {
+					b := good(3)
+					b.codec, b.recs[1].value = codec, make([]byte, n)
+					s.produce("to "+kind+", a value of "+plain32(int32(n))+", codec "+plainInt(codec), 12,
+						topic, b.build())
+				}
+			}
+			s.end("kept", topic)
+		}
+	})
+}
+
 // sized2 is a batch of exactly n bytes, n over 2 MiB or 16 KiB where varints are as long.
 func sized2(n int) []byte {
 	probe := 1_047_000

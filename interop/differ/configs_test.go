@@ -75,6 +75,13 @@ func TestDescribeTopicConfigs(t *testing.T) {
 					errorName(r.ErrorCode))
 			}
 		}
+		s.create("dc-raw", 1, "retention.ms", " 5 ", "preallocate", "TRUE", "flush.ms", "+7",
+			"cleanup.policy", " compact , delete ,compact ", "min.cleanable.dirty.ratio", " 0.250",
+			"message.timestamp.type", " LogAppendTime", "segment.ms", "007777777777")
+		raw := describeReq(4, ofTopic, "dc-raw")
+		raw.IncludeSynonyms = true
+		s.describe("values as written", raw)
+		s.describe("values as written", describeReq(4, ofTopic, "dc-raw"))
 		s.describe("no resource", at(kmsg.NewPtrDescribeConfigsRequest(), 4))
 		twice := describeReq(4, ofTopic, "dc", "retention.ms")
 		twice.Resources = append(twice.Resources, twice.Resources[0])

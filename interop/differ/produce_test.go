@@ -154,11 +154,18 @@ func TestProduceTimestamps(t *testing.T) {
 		oldest.head = func(h []byte) { fillWith(h[27:43], 0) }
 		marked := good(2)
 		marked.attrs = 8
+		markedLow, markedHigh, markedNone, markedLate := marked, marked, marked, late
+		markedLow.head, markedHigh.head = put64(35, uint64(base-1000)), put64(35, uint64(base+1000))
+		markedNone.head, markedLate.attrs = put64(35, 0xffffffffffffffff), 8
+		markedHidden := markedLate
+		markedHidden.head = put64(35, uint64(base))
 		for codec := int16(codecNone); codec <= codecGzip; codec++ {
 			for _, topic := range []string{"pr-append", "pr-create", "pr-before"} {
 				specs := map[string]spec{
 					"plain": good(2), "in the future": late, "none": none, "of 1970": oldest,
-					"marked LogAppendTime": marked,
+					"marked LogAppendTime": marked, "marked, max too low": markedLow,
+					"marked, max too high": markedHigh, "marked, max none": markedNone,
+					"marked, in the future": markedLate, "marked, max hides the future": markedHidden,
 				}
 				for _, label := range sorted(specs) {
 					b := specs[label]
