@@ -30,7 +30,11 @@ type produceOp struct {
 	kept    bool // request's slices point into the kept frame
 	waits   bool // the request outlived handleProduce
 	pending atomic.Int32
-	bytes   int64
+	acks    int16 // of the request, for goroutines that must not touch request
+	// gaveUp is the code with which waits for acks end from now on: the time is up, or the connection
+	// gone. 0 while neither is so.
+	gaveUp atomic.Int32
+	bytes  int64
 
 	finish netpoll.Task
 	timer  netpoll.Timer
@@ -69,6 +73,8 @@ func handleProduce(r *request) {
 	}
 	q := &op.request
 	op.active, op.kept, op.waits, op.bytes = true, false, false, 0
+	op.acks = q.Acks
+	op.gaveUp.Store(0)
 	op.grow(len(op.request.Parts))
 	op.pending.Store(int32(len(op.items)) + 1)
 	op.unauthorized = q.TransactionalID == nil && op.transactional()
@@ -108,7 +114,7 @@ func (op *produceOp) grow(n int) {
 // start takes one partition as far as it goes without waiting.
 func (op *produceOp) start(i int) {
 	it := &op.items[i]
-	*it = produceItem{}
+	*it = produceItem{ack: ackWait{op: op, index: i}}
 	op.find(i)
 	if it.code == wire.CodeNone {
 		op.check(i)
@@ -209,6 +215,9 @@ func (op *produceOp) submit(i int) {
 	it := &op.items[i]
 	log := it.replica.log.Load()
 	if log.TrySubmit(&it.append) {
+		if op.mustWait(it) {
+			op.keep() // The answer will come after this turn, and names the request's topics.
+		}
 		op.settle(i)
 		return
 	}
@@ -243,27 +252,30 @@ func (op *produceOp) keep() {
 
 // appended is partition.Append's Done: it comes on whichever goroutine appended.
 func (op *produceOp) appended(a *partition.Append) {
-	it := a.Context.(*produceItem)
-	for i := range op.items {
-		if &op.items[i] == it {
-			op.settle(i)
-			return
-		}
-	}
-	panic("BUG: an append came back that is not of this request")
+	op.settle(a.Context.(*produceItem).ack.index)
+}
+
+// mustWait says whether a finished append still has to wait for the high watermark.
+func (op *produceOp) mustWait(it *produceItem) bool {
+	return op.acks == replication.AcksAll && it.append.Code == wire.CodeNone &&
+		it.replica.highWatermark.Load() <= it.append.LastOffset
 }
 
 // settle takes one partition on from the outcome of its append; any goroutine.
 func (op *produceOp) settle(i int) {
 	it := &op.items[i]
 	it.code = it.append.Code
-	if it.code == wire.CodeNone && op.request.Acks == replication.AcksAll {
-		it.ack = ackWait{op: op, lastOffset: it.append.LastOffset, index: i}
-		waiting, code := it.replica.awaitAck(&it.ack)
-		if waiting {
+	if it.code == wire.CodeNone && op.acks == replication.AcksAll {
+		waiting, code := it.replica.awaitAck(&it.ack, it.append.LastOffset)
+		gaveUp := int16(op.gaveUp.Load())
+		switch {
+		case !waiting:
+			it.code = code
+		case gaveUp == 0 || !it.replica.waiters.dropAck(&it.ack):
 			return
+		default:
+			it.code = gaveUp // Nobody waits any more: giveUp came before this wait was there to end.
 		}
-		it.code = code
 	}
 	op.release()
 }
@@ -293,9 +305,10 @@ func (op *produceOp) giveUp(code int16) {
 	if !op.active {
 		return
 	}
+	op.gaveUp.Store(int32(code))
 	for i := range op.items {
 		it := &op.items[i]
-		if it.ack.op != nil && it.replica.waiters.dropAck(&it.ack) {
+		if it.replica != nil && it.replica.waiters.dropAck(&it.ack) {
 			it.code = code
 			op.release()
 		}

@@ -53,11 +53,22 @@ type plannedPart struct {
 	position int64
 	// news is false for a partition that an incremental answer leaves out.
 	news bool
+	// more says that there are records which found no room: the partition must be looked at again
+	// although nothing about it changes.
+	more bool
 }
 
 // looksMax bounds how often a request looks again at once because appends arrived during a look; then
 // it lets the reactor's other connections go first.
 const looksMax = 4
+
+// fetchPartsMax bounds the partitions of one request and of one session: each costs some 350 bytes
+// here for 30 in a frame.
+const fetchPartsMax = 1 << 18
+
+// fetchResponseBytesMax bounds a response whatever fetch.max.bytes says: a frame's length has 31 bits,
+// and one batch may come on top.
+const fetchResponseBytesMax = int64(1) << 30
 
 func newFetchOp(r *request) *fetchOp {
 	op := &fetchOp{r: r}
@@ -78,8 +89,12 @@ func handleFetch(r *request) {
 		return
 	}
 	q := &op.request
+	if len(q.Parts) > fetchPartsMax {
+		r.b.refuse(r, r.header, errTooLarge)
+		return
+	}
 	op.active, op.version, op.isolate, op.follower = true, q.Version, q.Isolation, q.ReplicaID
-	op.maxBytes = min(int64(q.MaxBytes), r.b.fetchBytesMax)
+	op.maxBytes = min(int64(q.MaxBytes), r.b.fetchBytesMax, fetchResponseBytesMax)
 	op.minBytes = min(int64(q.MinBytes), op.maxBytes)
 	op.deadline = r.conn.ArrivedNs() + int64(max(q.MaxWaitMs, 0))*1e6
 	if q.Isolation != readUncommitted && q.Isolation != readCommitted {
@@ -121,6 +136,11 @@ func (op *fetchOp) open() int16 {
 	op.session = s
 	s.op.Store(op)
 	op.update(s)
+	if s.size() > fetchPartsMax {
+		cache.remove(s.id)
+		op.leave()
+		return wire.CodeFetchSessionIDNotFound
+	}
 	if s.size() == 0 {
 		cache.remove(s.id)
 		op.leave()
@@ -158,12 +178,20 @@ func (op *fetchOp) openPrivate() {
 	s.reset()
 	s.byID = op.version >= fetchByID
 	q := &op.request
+	name, named := "", int32(-1)
 	for i := range q.Parts {
 		ask := &q.Parts[i]
 		topic := &q.Topics[ask.Topic]
+		if ask.Topic != named {
+			name, named = op.r.b.topicName(s.byID, topic), ask.Topic
+		}
 		p := s.reuse()
+		was := p.replica
 		p.replica = op.r.b.resolve(s.byID, topic.Name, topic.ID, ask.Index)
-		p.setKey(topic, ask.Index)
+		if p.replica != was {
+			p.read.Cursor = partition.Cursor{} // It is of another log.
+		}
+		p.key = partKey{name: name, id: topic.ID, index: ask.Index}
 		p.known = false
 		p.toldHighWatermark, p.toldStart = -1, -1
 		p.ask(ask)
@@ -184,12 +212,16 @@ func (op *fetchOp) openNew(byID bool) {
 // forgotten ones. What the request names is dirty.
 func (op *fetchOp) update(s *fetchSession) {
 	q := &op.request
+	name, named := "", int32(-1)
 	for i := range q.Parts {
 		ask := &q.Parts[i]
 		topic := &q.Topics[ask.Topic]
 		p := s.find(topic.Name, topic.ID, ask.Index)
 		if p == nil {
-			p = s.add(topic.Name, topic.ID, ask.Index)
+			if ask.Topic != named {
+				name, named = op.r.b.topicName(s.byID, topic), ask.Topic
+			}
+			p = s.add(partKey{name: name, id: topic.ID, index: ask.Index})
 			p.toldHighWatermark, p.toldStart = -1, -1
 		}
 		op.bind(p)
@@ -221,15 +253,16 @@ func (op *fetchOp) bind(p *fetchPart) {
 	}
 }
 
-// setKey names a private session's partition for the answer; the strings are the topic's own.
-func (p *fetchPart) setKey(topic *wire.FetchTopic, index int32) {
-	p.key.index, p.key.id = index, topic.ID
-	switch {
-	case p.replica != nil:
-		p.key.name = p.replica.topic.name
-	case p.key.name != string(topic.Name):
-		p.key.name = string(topic.Name)
+// topicName is the string under which all of a request's partitions of a topic are kept: the served
+// topic's own, or one copy of what the client wrote. From v13 on there is none.
+func (b *Broker) topicName(byID bool, topic *wire.FetchTopic) string {
+	if byID {
+		return ""
 	}
+	if t := b.topics.named(topic.Name); t != nil {
+		return t.name
+	}
+	return string(topic.Name)
 }
 
 // ask takes over what the client wants of the partition.
@@ -323,7 +356,7 @@ func (op *fetchOp) giveBack() {
 		if pl.file != nil {
 			pl.file.Release()
 		}
-		if pl.news && !op.session.full {
+		if (pl.news || pl.more) && !op.session.full {
 			op.session.redirty(pl.part)
 		}
 		*pl = plannedPart{}

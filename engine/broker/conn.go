@@ -10,7 +10,8 @@ import (
 // Conn is what a handler needs of a connection. netConn gives it over netpoll; tests have one
 // without sockets. Methods are called on the connection's reactor unless they say otherwise.
 type Conn interface {
-	// Chain is the response under construction; any goroutine, one at a time.
+	// Chain is the response under construction. It is taken on the reactor; once taken it may be
+	// filled on another goroutine.
 	Chain() *netpoll.Chain
 	// Respond ends the request and sends Chain.
 	Respond()

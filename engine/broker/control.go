@@ -97,6 +97,7 @@ func (b *Broker) dispatchControl(r *request, frame []byte) {
 		return
 	}
 	r.header, r.body = h, body
+	r.chain = r.conn.Chain()
 	b.pools[r.api.pool].submit(r)
 }
 

@@ -10,6 +10,10 @@ import (
 // whatever their sizes (KIP-227: two minutes).
 const sessionStaleNs = int64(120e9)
 
+// sessionPartsMax bounds the partitions of all sessions together, at some 350 bytes each. Beyond it
+// clients get no session, and one that grows loses its own: both simply send full requests.
+const sessionPartsMax = 1 << 20
+
 // sessionCache holds the fetch sessions (max.incremental.fetch.session.cache.slots of them).
 type sessionCache struct {
 	slots  int
@@ -54,8 +58,12 @@ func (c *sessionCache) release(s *fetchSession, nowNs int64) (drop bool) {
 	s.busy = false
 	s.lastUsed = nowNs
 	if !s.closed {
-		c.parts += s.size() - s.counted
-		s.counted = s.size()
+		grown := s.size() - s.counted
+		c.parts += grown
+		s.counted += grown
+		if grown > 0 && c.parts > sessionPartsMax {
+			c.removeLocked(s)
+		}
 	}
 	return s.closed
 }
@@ -65,7 +73,7 @@ func (c *sessionCache) release(s *fetchSession, nowNs int64) (drop bool) {
 func (c *sessionCache) insert(s *fetchSession, nowNs int64) (id int32, evicted *fetchSession) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.slots <= 0 {
+	if c.slots <= 0 || c.parts+len(s.index) > sessionPartsMax {
 		return 0, nil
 	}
 	if len(c.sessions) >= c.slots {

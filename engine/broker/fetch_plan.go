@@ -62,6 +62,7 @@ func (op *fetchOp) planPart(p *fetchPart) {
 		return
 	}
 	a.RecordsBytes = int32(p.read.Bytes)
+	pl.more = p.read.Bytes == 0 && !a.Diverging && p.read.Offset < p.read.Bound
 	op.bytes += p.read.Bytes
 	pl.news = p.read.Bytes > 0 || a.Diverging ||
 		a.HighWatermark != p.toldHighWatermark || a.LogStartOffset != p.toldStart
@@ -98,7 +99,7 @@ func (op *fetchOp) failPart(p *fetchPart, pl *plannedPart) {
 // readPart fills in the partition's offsets and plans the region of its records.
 func (op *fetchOp) readPart(p *fetchPart, pl *plannedPart) int16 {
 	read := &p.read
-	read.File, read.Bytes = nil, 0
+	read.File, read.Bytes, read.Bound = nil, 0, 0
 	r := p.replica
 	if r == nil {
 		return op.unknownPart(p)

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"sluice/netpoll"
@@ -24,7 +25,14 @@ func (op *fetchOp) reply(code int16) {
 	r.fetched(op.bytes)
 	op.planned = op.planned[:0]
 	op.bytes = 0
+	if cap(op.planned) > privatePartsKeepMax {
+		op.planned = nil
+	}
 	op.finish()
+	if chain.Len() > math.MaxInt32 {
+		r.b.refuse(r, r.header, errTooLarge)
+		return
+	}
 	r.respond()
 }
 
@@ -54,6 +62,7 @@ func (op *fetchOp) leaveOut() {
 	if s.full && s != &op.private {
 		op.reorder()
 	}
+	op.leaveHungry()
 	kept := op.planned[:0]
 	for i := range op.planned {
 		pl := op.planned[i]
@@ -79,13 +88,25 @@ func (op *fetchOp) leaveOut() {
 	}
 }
 
-// reorder fills a new session's dirty list for its first incremental request: those that gave
-// nothing, perhaps for want of room, stand before those that gave records.
+// leaveHungry leaves partitions dirty whose records found no room, ahead of those that gave records.
+func (op *fetchOp) leaveHungry() {
+	if op.session == &op.private {
+		return
+	}
+	for i := range op.planned {
+		if op.planned[i].more {
+			op.session.redirty(op.planned[i].part)
+		}
+	}
+}
+
+// reorder empties a new session's dirty list for its first incremental request: what it takes up
+// again stands in the order of leaveHungry.
 func (op *fetchOp) reorder() {
 	op.session.take()
 	for i := range op.planned {
-		if op.planned[i].answer.RecordsBytes == 0 {
-			op.session.redirty(op.planned[i].part)
+		if pl := &op.planned[i]; pl.answer.RecordsBytes == 0 {
+			op.session.redirty(pl.part)
 		}
 	}
 }

@@ -181,8 +181,8 @@ func (s *fetchSession) find(name []byte, id [16]byte, index int32) *fetchPart {
 }
 
 // add makes a new part at the end of the session.
-func (s *fetchSession) add(name []byte, id [16]byte, index int32) *fetchPart {
-	p := &fetchPart{session: s, key: partKey{string(name), id, index}}
+func (s *fetchSession) add(key partKey) *fetchPart {
+	p := &fetchPart{session: s, key: key}
 	if n := len(s.free); n > 0 {
 		p.at = s.free[n-1]
 		s.free = s.free[:n-1]
@@ -241,7 +241,14 @@ func (s *fetchSession) reset() {
 		p.queued = false
 	}
 	s.parts = s.parts[:0]
+	if cap(s.parts) > privatePartsKeepMax {
+		s.parts = nil
+	}
 }
+
+// privatePartsKeepMax is the most partitions that a connection keeps memory for between requests
+// without a session, about 350 bytes each.
+const privatePartsKeepMax = 1024
 
 // reuse returns the next part of a private session. Its key is not set: nobody looks it up.
 func (s *fetchSession) reuse() *fetchPart {

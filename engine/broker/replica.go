@@ -125,16 +125,16 @@ func (r *replica) decideAck(lastOffset int64) (over bool, code int16) {
 
 // awaitAck registers a until the high watermark has passed its last offset. It returns false, and
 // the code, when that is so already. Called without the append lock.
-func (r *replica) awaitAck(a *ackWait) (waiting bool, code int16) {
-	if r.highWatermark.Load() > a.lastOffset {
+func (r *replica) awaitAck(a *ackWait, lastOffset int64) (waiting bool, code int16) {
+	if r.highWatermark.Load() > lastOffset {
 		if r.underMinISR.Load() {
 			return false, wire.CodeNotEnoughReplicasAfterAppend
 		}
 		return false, wire.CodeNone
 	}
-	r.waiters.addAck(a)
+	r.waiters.addAck(a, lastOffset)
 	// The high watermark may have passed between the look and the registration.
-	if r.highWatermark.Load() > a.lastOffset && r.waiters.dropAck(a) {
+	if r.highWatermark.Load() > lastOffset && r.waiters.dropAck(a) {
 		return false, wire.CodeNone
 	}
 	return true, wire.CodeNone

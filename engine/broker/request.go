@@ -22,7 +22,10 @@ type request struct {
 	throttleMs int32
 
 	// control is the task that brings a control worker's answer back to the reactor.
-	control   netpoll.Task
+	control netpoll.Task
+	// chain was taken on the reactor for a control worker, which may fill it but not take it: taking
+	// goes to the reactor's pool.
+	chain     *netpoll.Chain
 	queueNext *request // the control pool's queue
 	failed    error    // set by a control worker: close instead of answering
 
@@ -36,7 +39,10 @@ type request struct {
 
 // begin starts the response: the header that fits the request's version.
 func (r *request) begin() *netpoll.Chain {
-	chain := r.conn.Chain()
+	chain := r.chain
+	if chain == nil {
+		chain = r.conn.Chain()
+	}
 	flexible := wire.ResponseHeaderVersion(r.header.APIKey, r.header.APIVersion) == 1
 	chain.Buf = wire.AppendResponseHeader(chain.Buf, r.header.CorrelationID, flexible)
 	chain.Note = noteOf(r)
@@ -58,6 +64,7 @@ func (r *request) done() {
 // abort closes the connection; the request gets no answer.
 func (r *request) abort(cause error) {
 	r.busy = false
+	r.chain = nil
 	r.conn.Close(cause)
 }
 
@@ -65,5 +72,5 @@ func (r *request) abort(cause error) {
 func (r *request) observe() {
 	r.busy = false
 	r.b.metrics.request(r)
-	r.header.ClientID, r.body = nil, nil
+	r.header.ClientID, r.body, r.chain = nil, nil, nil
 }

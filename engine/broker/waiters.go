@@ -56,19 +56,20 @@ func (w *waiters) notify(bytes int64) {
 	w.mu.Unlock()
 }
 
-// ackWait is one partition of a produce request that waits for acks=all.
+// ackWait is one partition of a produce request that waits for acks=all. What follows index is
+// guarded by the waiters' mu.
 type ackWait struct {
 	op         *produceOp
-	lastOffset int64
 	index      int // of the partition in the request
+	lastOffset int64
 	queued     bool
 	prev, next *ackWait
 }
 
-func (w *waiters) addAck(a *ackWait) {
+func (w *waiters) addAck(a *ackWait, lastOffset int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a.queued = true
+	a.queued, a.lastOffset = true, lastOffset
 	a.prev, a.next = nil, w.acks
 	if w.acks != nil {
 		w.acks.prev = a
