@@ -228,7 +228,8 @@ func TestFetchSession(t *testing.T) {
 	}
 	tb.mustProduce("a", 1, batchOf(1, 10))
 	third := tb.fetch(fetchSpec{session: id, epoch: 2})
-	if len(third.Topics) != 1 || len(third.Topics[0].Partitions) != 1 || third.Topics[0].Partitions[0].Partition != 1 {
+	if len(third.Topics) != 1 || len(third.Topics[0].Partitions) != 1 ||
+		third.Topics[0].Partitions[0].Partition != 1 {
 		t.Fatalf("one partition changed, yet %+v", third.Topics)
 	}
 	if p := tb.fetch(fetchSpec{session: id, epoch: 2}); p.ErrorCode != wire.CodeInvalidFetchSessionEpoch {
@@ -332,7 +333,8 @@ func TestFetchDiverging(t *testing.T) {
 	q.Topics[0].Partitions[0].LastFetchedEpoch = 0
 	c.send(q)
 	p := c.receive(q).(*kmsg.FetchResponse).Topics[0].Partitions[0]
-	if p.ErrorCode != 0 || p.DivergingEpoch.Epoch != 0 || p.DivergingEpoch.EndOffset != 3 || len(p.RecordBatches) != 0 {
+	if p.ErrorCode != 0 || p.DivergingEpoch.Epoch != 0 || p.DivergingEpoch.EndOffset != 3 ||
+		len(p.RecordBatches) != 0 {
 		t.Fatalf("%+v", p)
 	}
 }

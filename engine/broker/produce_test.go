@@ -66,7 +66,8 @@ func TestProduceRefusals(t *testing.T) {
 	f("too large", wire.CodeMessageTooLarge, func(wire.Batch) []byte { return batchOf(1, 2000) })
 	f("empty", wire.CodeInvalidRecord, func(wire.Batch) []byte { return []byte{} })
 	f("null", wire.CodeInvalidRecord, func(wire.Batch) []byte { return nil })
-	if r := tb.topics.namedString("a").replica(0); r.log.Load().LEO() != 0 || r.highWatermark.Load() != 0 {
+	r := tb.topics.namedString("a").replica(0)
+	if r.log.Load().LEO() != 0 || r.highWatermark.Load() != 0 {
 		t.Fatal("something refused became visible")
 	}
 }
@@ -86,7 +87,8 @@ func TestProduceMinISR(t *testing.T) {
 	if c.ended.Load() {
 		t.Fatal("acks=all was answered although the other replica has nothing")
 	}
-	if p := tb.fetch(fetchSpec{topic: "a", epoch: -1, offsets: map[int32]int64{0: 0}}).Topics[0].Partitions[0]; len(p.RecordBatches) != 0 {
+	early := tb.fetch(fetchSpec{topic: "a", epoch: -1, offsets: map[int32]int64{0: 0}})
+	if len(early.Topics[0].Partitions[0].RecordBatches) != 0 {
 		t.Fatal("records above the high watermark are visible")
 	}
 	r.log.Load().Locked(func() {
@@ -102,8 +104,9 @@ func TestProduceMinISR(t *testing.T) {
 	}
 	c.send(q)
 	tb.loop.advance(1001e6)
-	if p := c.receive(q).(*kmsg.ProduceResponse).Topics[0].Partitions[0]; p.ErrorCode != wire.CodeRequestTimedOut {
-		t.Fatalf("acks=all without the follower: code %d", p.ErrorCode)
+	late := c.receive(q).(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+	if late.ErrorCode != wire.CodeRequestTimedOut {
+		t.Fatalf("acks=all without the follower: code %d", late.ErrorCode)
 	}
 }
 
@@ -171,7 +174,8 @@ func TestProduceCompressionType(t *testing.T) {
 	} {
 		tb.mustCreate(name, 1, config1("compression.type", name))
 		tb.mustProduce(name, 0, batchOf(10, 100))
-		p := tb.fetch(fetchSpec{topic: name, epoch: -1, offsets: map[int32]int64{0: 0}}).Topics[0].Partitions[0]
+		all := tb.fetch(fetchSpec{topic: name, epoch: -1, offsets: map[int32]int64{0: 0}})
+		p := all.Topics[0].Partitions[0]
 		b := wire.Batch(p.RecordBatches)
 		if !b.Intact() || b.Codec() != want || b.Count() != 10 {
 			t.Errorf("%s: codec %v, %d records", name, b.Codec(), b.Count())
