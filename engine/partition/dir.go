@@ -95,8 +95,12 @@ type Dir struct {
 	// unchecked counts bytes appended since the last checkpoint began.
 	unchecked atomic.Int64
 	// startsDirty says that a start offset has moved since log-start-offset-checkpoint was written.
+	// Only the holder of committing clears it, and sets it again when writing fails before anybody
+	// else can look.
 	startsDirty atomic.Bool
-	readErrors  atomic.Int64
+	// committing serialises CommitStartOffsets; taken before any log's locks.
+	committing sync.Mutex
+	readErrors atomic.Int64
 
 	// naming guards namesDirty, which says that a partition's directory was made or found since the
 	// dir was last synced. It is held while syncing, so that nobody takes a name for durable early.

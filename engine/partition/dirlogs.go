@@ -172,7 +172,8 @@ func (d *Dir) CheckpointHighWatermarks(highWatermark func(*Log) int64) error {
 func (d *Dir) Checkpoint() error {
 	covered := d.unchecked.Load()
 	for _, l := range d.open() {
-		if err := l.checkpoint(); err != nil {
+		// One that was closed since the listing has seen to itself.
+		if err := l.checkpoint(); err != nil && !errors.Is(err, errClosed) {
 			return err
 		}
 	}
@@ -185,23 +186,33 @@ func (d *Dir) Checkpoint() error {
 
 // CommitStartOffsets makes start offsets moved by AdvanceStartOffset or ApplyRetention durable, and
 // then deletes the segments that lie wholly below them. The broker calls it once per DeleteRecords
-// request, and after a retention pass.
+// request, and after a retention pass. A call that finds another under way waits for it: nil means
+// that every start offset raised before the call is on the device, whoever wrote it.
 func (d *Dir) CommitStartOffsets() error {
+	d.committing.Lock()
+	defer d.committing.Unlock()
 	if !d.startsDirty.Swap(false) {
 		return nil
 	}
+	err := d.commitStarts()
+	if err != nil {
+		d.startsDirty.Store(true)
+	}
+	return err
+}
+
+// commitStarts needs committing.
+func (d *Dir) commitStarts() error {
 	logs := d.open()
 	starts := make([]int64, len(logs))
 	for i, l := range logs {
 		start, err := l.prepareStart()
 		if err != nil {
-			d.startsDirty.Store(true)
 			return err
 		}
 		starts[i] = start
 	}
 	if err := d.writeStartOffsets(); err != nil {
-		d.startsDirty.Store(true)
 		return err
 	}
 	for i, l := range logs {

@@ -54,6 +54,7 @@
 //
 // # Locks, in the order in which they are taken
 //
+//	Dir.committing committing start offsets, one at a time
 //	Log.structure  what changes the set of files: sealing, truncation, removal, closing
 //	Log.flushing   syncing, one at a time
 //	Log.mu         the append lock: tail, producers

@@ -22,6 +22,9 @@ func (l *Log) flushLocked(want int64) (int64, error) {
 	if flushed >= want {
 		return flushed, nil
 	}
+	if l.closed.Load() {
+		return flushed, errClosed
+	}
 	if err := l.dir.err(); err != nil {
 		return flushed, err
 	}
