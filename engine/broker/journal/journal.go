@@ -26,6 +26,8 @@
 //     replaces is removed.
 //   - After a failed sync nothing more is written: the page cache may have dropped what the file
 //     seems to hold, so only a restart, which reads what is really there, may go on.
+//   - No journal file grows past what Open is willing to read: where snapshots keep failing, the
+//     journal goes on in a further file.
 package journal
 
 import (
@@ -46,18 +48,22 @@ import (
 const (
 	headerBytes = 16
 	// EntryBytesMax bounds one entry, so that a damaged length cannot ask for absurd memory.
-	// 64 MiB is above any snapshot of a million partitions.
 	EntryBytesMax = 64 << 20
+	// SnapshotBytesMax bounds a snapshot. A million partitions take less than a tenth of it.
+	SnapshotBytesMax = 1 << 30
 	// SnapshotEveryBytes is the journal length at which NeedsSnapshot turns true: replaying it
 	// takes a few milliseconds.
 	SnapshotEveryBytes = 4 << 20
+	// fileBytesMax bounds one journal file, which Open reads as a whole.
+	fileBytesMax = 2 * EntryBytesMax
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var (
-	// ErrBroken is returned by Append once a write or sync has failed.
-	ErrBroken = errors.New("metadata journal is broken by an earlier I/O error; restart to recover")
+	// ErrBroken is returned, together with its cause, by the call whose failed sync leaves in doubt
+	// what the disk holds, and by every call after it.
+	ErrBroken = errors.New("metadata journal is broken by an I/O error; restart to recover")
 	// ErrCorrupt is returned by Open when acknowledged entries are damaged.
 	ErrCorrupt = errors.New("metadata journal is corrupt")
 )
@@ -72,6 +78,10 @@ type Journal struct {
 	last    uint64 // index of the newest durable entry, 0 when there is none
 	broken  bool
 	scratch []byte
+	// grownBytes counts what was appended since a snapshot was last tried.
+	grownBytes int64
+	// The bounds; tests set smaller ones.
+	fileBytesMax, snapshotBytesMax int64
 }
 
 // Open reads dir (creating it) and calls snapshot at most once, then entry for each later entry in
@@ -86,9 +96,12 @@ func Open(fsys pagecache.FS, dir string,
 	if err := fsys.SyncDir(filepath.Dir(dir)); err != nil {
 		return nil, err
 	}
-	j := &Journal{fsys: fsys, dir: dir}
+	j := newJournal(fsys, dir)
 	found, err := j.list()
 	if err != nil {
+		return nil, err
+	}
+	if err := j.removeLeftovers(found); err != nil {
 		return nil, err
 	}
 	if err := j.loadSnapshot(found.snapshots, snapshot); err != nil {
@@ -106,14 +119,49 @@ func Open(fsys pagecache.FS, dir string,
 	return j, nil
 }
 
+func newJournal(fsys pagecache.FS, dir string) *Journal {
+	return &Journal{
+		fsys: fsys, dir: dir, fileBytesMax: fileBytesMax, snapshotBytesMax: SnapshotBytesMax,
+	}
+}
+
+// Holds reports whether dir has a journal with anything in it, and changes nothing. A journal in
+// which only the very first entry was torn by a crash holds nothing; one that Open would refuse as
+// corrupt holds something.
+func Holds(fsys pagecache.FS, dir string) (bool, error) {
+	j := newJournal(fsys, dir)
+	found, err := j.list()
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(found.snapshots) > 0 {
+		return true, nil
+	}
+	for _, first := range found.journals {
+		data, err := j.readFile(j.path(first, journalSuffix), fileBytesMax)
+		if err != nil {
+			return false, err
+		}
+		if _, _, ok := parseEntry(data, first, EntryBytesMax); ok || first > 1 || followed(data, first) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // Last is the index of the newest durable entry, 0 when there is none.
 func (j *Journal) Last() uint64 { return j.last }
 
-// NeedsSnapshot reports whether the journal has grown enough to be worth a snapshot.
-func (j *Journal) NeedsSnapshot() bool { return j.size >= SnapshotEveryBytes }
+// NeedsSnapshot reports whether the journal has grown enough to be worth a snapshot. After one that
+// failed it must grow as much again, so that not every change pays for another failure.
+func (j *Journal) NeedsSnapshot() bool { return j.grownBytes >= SnapshotEveryBytes }
 
 // Append makes payload durable as the next entry and returns its index. On an error the entry is
-// cut away again where that is possible; where it is not the journal is broken.
+// cut away again where that is possible; where it is not the journal is broken, and the error is an
+// ErrBroken.
 func (j *Journal) Append(payload []byte) (uint64, error) {
 	if j.broken {
 		return 0, ErrBroken
@@ -123,24 +171,49 @@ func (j *Journal) Append(payload []byte) (uint64, error) {
 	}
 	index := j.last + 1
 	j.scratch = appendEntry(j.scratch[:0], index, payload)
+	if j.size > 0 && j.size+int64(len(j.scratch)) > j.fileBytesMax {
+		if err := j.roll(); err != nil {
+			return 0, fmt.Errorf("metadata journal: %w", err)
+		}
+	}
 	if _, err := j.file.WriteAt(j.scratch, j.size); err != nil {
-		j.cutBack()
-		return 0, fmt.Errorf("metadata journal: %w", err)
+		return 0, fmt.Errorf("metadata journal: %w", j.cutBack(err))
 	}
 	if err := j.file.Sync(); err != nil {
-		j.broken = true
-		return 0, fmt.Errorf("metadata journal: %w", err)
+		return 0, j.breakDown(err)
 	}
 	j.size += int64(len(j.scratch))
+	j.grownBytes += int64(len(j.scratch))
 	j.last = index
 	return index, nil
 }
 
-// cutBack removes a partly written entry after a failed write (a full disk, typically).
-func (j *Journal) cutBack() {
-	if j.file.Truncate(j.size) != nil || j.file.Sync() != nil {
-		j.broken = true
+// cutBack removes what a failed write (a full disk, typically) left of an entry. It returns the
+// write's error.
+func (j *Journal) cutBack(cause error) error {
+	if err := j.file.Truncate(j.size); err != nil {
+		return errors.Join(j.breakDown(err), cause)
 	}
+	if err := j.file.Sync(); err != nil {
+		return errors.Join(j.breakDown(err), cause)
+	}
+	return cause
+}
+
+// breakDown ends the journal's use until a restart.
+func (j *Journal) breakDown(cause error) error {
+	j.broken = true
+	return fmt.Errorf("%w: %w", ErrBroken, cause)
+}
+
+// roll goes on in a further file.
+func (j *Journal) roll() error {
+	old := j.file
+	if err := j.start(j.last + 1); err != nil {
+		return err
+	}
+	old.Close()
+	return nil
 }
 
 // Snapshot makes payload, the state after the newest entry, durable and starts a new journal.
@@ -149,18 +222,16 @@ func (j *Journal) Snapshot(payload []byte) error {
 	if j.broken {
 		return ErrBroken
 	}
-	if len(payload) > EntryBytesMax {
-		return fmt.Errorf("metadata snapshot of %d bytes is over %d", len(payload), EntryBytesMax)
+	j.grownBytes = 0
+	if int64(len(payload)) > j.snapshotBytesMax {
+		return fmt.Errorf("metadata snapshot of %d bytes is over %d", len(payload), j.snapshotBytesMax)
 	}
 	if err := j.writeSnapshot(payload); err != nil {
 		return err
 	}
-	old := j.file
-	if err := j.start(j.last + 1); err != nil {
-		j.file = old
+	if err := j.roll(); err != nil {
 		return err
 	}
-	old.Close()
 	return j.removeBefore(j.last)
 }
 
@@ -170,8 +241,7 @@ func (j *Journal) writeSnapshot(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	j.scratch = appendEntry(j.scratch[:0], j.last, payload)
-	_, err = f.WriteAt(j.scratch, 0)
+	_, err = f.WriteAt(appendEntry(nil, j.last, payload), 0)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -181,10 +251,12 @@ func (j *Journal) writeSnapshot(payload []byte) error {
 	if err == nil {
 		err = j.fsys.Rename(final+tmpSuffix, final)
 	}
-	if err == nil {
-		err = j.fsys.SyncDir(j.dir)
+	if err != nil {
+		// On a full disk the leftover would hold on to space that the journal needs.
+		_ = j.fsys.Remove(final + tmpSuffix)
+		return err
 	}
-	return err
+	return j.fsys.SyncDir(j.dir)
 }
 
 // start creates the journal file whose first entry will be index.
@@ -196,8 +268,8 @@ func (j *Journal) start(index uint64) error {
 	if err := j.fsys.SyncDir(j.dir); err != nil {
 		f.Close()
 		// An empty newest journal would make the older one, still appended to, look finished.
-		if j.fsys.Remove(f.Name()) != nil || j.fsys.SyncDir(j.dir) != nil {
-			j.broken = true
+		if undo := errors.Join(j.fsys.Remove(f.Name()), j.fsys.SyncDir(j.dir)); undo != nil {
+			return errors.Join(j.breakDown(undo), err)
 		}
 		return err
 	}
@@ -245,10 +317,13 @@ func (j *Journal) path(index uint64, suffix string) string {
 	return filepath.Join(j.dir, fmt.Sprintf("%020d", index)+suffix)
 }
 
-type listing struct{ snapshots, journals []uint64 }
+type listing struct {
+	snapshots, journals []uint64
+	leftovers           []string // names
+}
 
-// list returns the indexes of both kinds of files in ascending order and removes leftovers of
-// unfinished snapshots.
+// list returns the indexes of both kinds of files in ascending order, and what unfinished snapshots
+// left behind.
 func (j *Journal) list() (listing, error) {
 	var l listing
 	entries, err := j.fsys.ReadDir(j.dir)
@@ -259,9 +334,7 @@ func (j *Journal) list() (listing, error) {
 		name := e.Name()
 		switch {
 		case strings.HasSuffix(name, tmpSuffix):
-			if err := j.fsys.Remove(filepath.Join(j.dir, name)); err != nil {
-				return l, err
-			}
+			l.leftovers = append(l.leftovers, name)
 		case strings.HasSuffix(name, snapshotSuffix):
 			l.snapshots = appendIndex(l.snapshots, strings.TrimSuffix(name, snapshotSuffix))
 		case strings.HasSuffix(name, journalSuffix):
@@ -269,6 +342,15 @@ func (j *Journal) list() (listing, error) {
 		}
 	}
 	return l, nil
+}
+
+func (j *Journal) removeLeftovers(found listing) error {
+	for _, name := range found.leftovers {
+		if err := j.fsys.Remove(filepath.Join(j.dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendIndex(to []uint64, digits string) []uint64 {
@@ -284,11 +366,11 @@ func (j *Journal) loadSnapshot(indexes []uint64, apply func(uint64, []byte) erro
 		return nil
 	}
 	index := indexes[len(indexes)-1]
-	data, err := j.readFile(j.path(index, snapshotSuffix))
+	data, err := j.readFile(j.path(index, snapshotSuffix), SnapshotBytesMax+headerBytes)
 	if err != nil {
 		return err
 	}
-	payload, rest, ok := parseEntry(data, index)
+	payload, rest, ok := parseEntry(data, index, SnapshotBytesMax)
 	if !ok || len(rest) != 0 {
 		return fmt.Errorf("%w: snapshot %s", ErrCorrupt, j.path(index, snapshotSuffix))
 	}
@@ -321,12 +403,12 @@ func (j *Journal) replay(journals []uint64, apply func(uint64, []byte) error) er
 func (j *Journal) replayFile(path string, first uint64, newest bool,
 	apply func(uint64, []byte) error,
 ) (valid int64, err error) {
-	data, err := j.readFile(path)
+	data, err := j.readFile(path, fileBytesMax)
 	if err != nil {
 		return 0, err
 	}
 	for rest, index := data, first; len(rest) > 0; index++ {
-		payload, next, ok := parseEntry(rest, index)
+		payload, next, ok := parseEntry(rest, index, EntryBytesMax)
 		if !ok {
 			if !newest || followed(rest, index) {
 				return 0, fmt.Errorf("%w: %s at position %d", ErrCorrupt, path, len(data)-len(rest))
@@ -342,6 +424,7 @@ func (j *Journal) replayFile(path string, first uint64, newest bool,
 		rest = next
 		valid = int64(len(data) - len(rest))
 	}
+	j.grownBytes += valid
 	return valid, nil
 }
 
@@ -366,7 +449,7 @@ func (j *Journal) adopt(path string, valid int64) error {
 	return err
 }
 
-func (j *Journal) readFile(path string) ([]byte, error) {
+func (j *Journal) readFile(path string, bytesMax int64) ([]byte, error) {
 	f, err := j.fsys.Open(path, os.O_RDONLY, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -379,7 +462,7 @@ func (j *Journal) readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if size > 2*EntryBytesMax {
+	if size > bytesMax {
 		return nil, fmt.Errorf("%w: %s has %d bytes", ErrCorrupt, path, size)
 	}
 	data := make([]byte, size)
@@ -401,13 +484,13 @@ func appendEntry(dst []byte, index uint64, payload []byte) []byte {
 }
 
 // parseEntry returns the payload of the entry at the start of data if it is whole, undamaged and
-// carries index.
-func parseEntry(data []byte, index uint64) (payload, rest []byte, ok bool) {
+// carries index, and its payload is within bytesMax.
+func parseEntry(data []byte, index uint64, bytesMax int64) (payload, rest []byte, ok bool) {
 	if len(data) < headerBytes {
 		return nil, nil, false
 	}
 	length := int64(binary.BigEndian.Uint32(data))
-	if length > EntryBytesMax || int64(len(data)) < headerBytes+length {
+	if length > bytesMax || int64(len(data)) < headerBytes+length {
 		return nil, nil, false
 	}
 	end := headerBytes + length
@@ -426,7 +509,7 @@ func followed(data []byte, damaged uint64) bool {
 		if index <= damaged || index > damaged+uint64(len(data)) {
 			continue
 		}
-		if _, _, ok := parseEntry(data[p:], index); ok {
+		if _, _, ok := parseEntry(data[p:], index, EntryBytesMax); ok {
 			return true
 		}
 	}

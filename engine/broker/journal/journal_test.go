@@ -34,6 +34,9 @@ func open(fsys pagecache.FS) (*store, error) {
 	}
 	var err error
 	s.j, err = Open(fsys, "/data/meta", snapshot, entry)
+	if err == nil {
+		s.j.fileBytesMax = 1500 // a workload is to use several files
+	}
 	return s, err
 }
 
@@ -140,8 +143,8 @@ func TestAfterFailedSync(t *testing.T) {
 		t.Fatal(err)
 	}
 	fsys.FailAt(fsys.Ops()+2, faultfs.Fault{Err: syscall.EIO})
-	if err := s.add("a"); err == nil {
-		t.Fatal("a failed sync was acknowledged")
+	if err := s.add("a"); !errors.Is(err, ErrBroken) || !errors.Is(err, syscall.EIO) {
+		t.Fatalf("append whose sync failed: %v", err)
 	}
 	if err := s.add("b"); !errors.Is(err, ErrBroken) {
 		t.Fatalf("append after a failed sync: %v", err)
@@ -174,6 +177,127 @@ func TestDamagedMiddle(t *testing.T) {
 	if _, err := open(fsys); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("open: %v", err)
 	}
+}
+
+// TestSnapshotTooLarge proves that a state too large for a snapshot costs disk space and a message,
+// but never a change or a start: the journal goes on in files that Open is willing to read.
+func TestSnapshotTooLarge(t *testing.T) {
+	fsys := faultfs.New()
+	if err := fsys.MkdirAll("/data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.j.snapshotBytesMax = 10
+	for i := range 40 {
+		if err := s.add(fmt.Sprint(i, strings.Repeat("x", 200))); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.snapshot(); err == nil || errors.Is(err, ErrBroken) {
+			t.Fatalf("snapshot over its bound: %v", err)
+		}
+	}
+	found, err := s.j.list()
+	if err != nil || len(found.journals) < 4 || len(found.snapshots) > 0 {
+		t.Fatalf("files %v: %v", found, err)
+	}
+	for _, first := range found.journals {
+		data, err := s.j.readFile(s.j.path(first, journalSuffix), s.j.fileBytesMax)
+		if err != nil || len(data) == 0 {
+			t.Errorf("journal %d: %d bytes: %v", first, len(data), err)
+		}
+	}
+	again, err := open(fsys)
+	if err != nil || len(again.list) != 40 {
+		t.Fatalf("reopened with %d entries: %v", len(again.list), err)
+	}
+	if err := again.snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err = again.j.list(); err != nil || len(found.journals) != 1 {
+		t.Errorf("a snapshot left %v: %v", found, err)
+	}
+}
+
+// TestSnapshotRetry proves that a failed snapshot is tried again only once the journal has grown
+// anew.
+func TestSnapshotRetry(t *testing.T) {
+	fsys := faultfs.New()
+	if err := fsys.MkdirAll("/data", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := open(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grow := func() {
+		t.Helper()
+		if _, err := s.j.Append(make([]byte, SnapshotEveryBytes)); err != nil {
+			t.Fatal(err)
+		}
+		if !s.j.NeedsSnapshot() {
+			t.Fatal("no snapshot wanted")
+		}
+	}
+	grow()
+	fsys.FailAt(fsys.Ops()+2, faultfs.Fault{Err: syscall.ENOSPC})
+	if err := s.j.Snapshot([]byte("state")); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+	if found, err := s.j.list(); err != nil || len(found.leftovers) > 0 {
+		t.Errorf("a failed snapshot left %v: %v", found.leftovers, err)
+	}
+	if s.j.NeedsSnapshot() {
+		t.Error("a failed snapshot is to be tried again at once")
+	}
+	grow()
+	if err := s.j.Snapshot([]byte("state")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestHolds proves that only a journal with something in it counts as one, and that looking leaves
+// no trace.
+func TestHolds(t *testing.T) {
+	f := func(want bool, prepare func(t *testing.T, fsys *faultfs.FS)) {
+		t.Helper()
+		fsys := faultfs.New()
+		if err := fsys.MkdirAll("/data", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		prepare(t, fsys)
+		before := fsys.Ops()
+		got, err := Holds(fsys, "/data/meta")
+		if got != want || err != nil || fsys.Ops() != before {
+			t.Errorf("got %v, want %v; %d operations: %v", got, want, fsys.Ops()-before, err)
+		}
+	}
+	with := func(entries int, then func(s *store) error) func(*testing.T, *faultfs.FS) {
+		return func(t *testing.T, fsys *faultfs.FS) {
+			s, err := open(fsys)
+			for i := 0; err == nil && i < entries; i++ {
+				err = s.add("entry")
+			}
+			if err == nil && then != nil {
+				err = then(s)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	damage := func(s *store) error {
+		_, err := s.j.file.WriteAt([]byte{0xff}, headerBytes)
+		return err
+	}
+	f(false, func(*testing.T, *faultfs.FS) {})
+	f(false, with(0, nil))
+	f(false, with(1, damage)) // as after a crash amid the first entry
+	f(true, with(2, damage))  // Open is to report it
+	f(true, with(1, nil))
+	f(true, with(3, (*store).snapshot))
 }
 
 // FuzzOpen proves that no journal file makes Open panic or allocate beyond the file's size.
