@@ -139,6 +139,9 @@ type Append struct {
 	// LogStartOffset is the log's first offset when the append was decided.
 	LogStartOffset int64
 
+	// torn says that writing the batch has failed, so that the writer, when it has mended the tail,
+	// refuses the append instead of trying it again. Guarded by the append lock.
+	torn bool
 	// next links queued appends; guarded by the log's queue lock.
 	next *Append
 }

@@ -12,35 +12,79 @@ import (
 // that the kernel never has a segment's worth to write at once.
 const behindStep = 8 << 20
 
+// place says on whose goroutine an append is carried out.
+type place uint8
+
+const (
+	// onCaller is anybody's, a reactor's in the end: nothing is done there that waits for the
+	// device, but for the write itself.
+	onCaller place = iota
+	// onWriter is the dir's writer, which may roll and mend the tail.
+	onWriter
+)
+
 // append carries out one append under the append lock: check, roll, stamp, write, account. The
 // outcome is in a; the log has changed only if a.Code is CodeNone and it is no duplicate.
-func (l *Log) append(a *Append) {
+//
+// It reports false, and leaves the log as it was, when the rest is for the writer: a batch that
+// begins a new segment, or a tail that has to be mended first.
+func (l *Log) append(a *Append, where place) (carriedOut bool) {
 	b := a.Batch
 	a.LogStartOffset = l.start.Load()
+	if l.tornBy != nil && where == onCaller {
+		return false
+	}
+	if l.mendTail() != nil || a.torn {
+		a.refuse(wire.CodeKafkaStorageError)
+		return true
+	}
 	if code := l.admit(a, b); code != wire.CodeNone {
 		a.refuse(code)
-		return
+		return true
 	}
 	if b.HasProducerID() && a.Origin != FromReplica {
 		dup, isDup, code := l.producers.check(b, a.Origin)
 		if isDup {
 			a.repeat(dup)
-			return
+			return true
 		}
 		if code != wire.CodeNone {
 			a.refuse(code)
-			return
+			return true
 		}
 	}
+	return l.put(a, b, where)
+}
+
+// put takes an append that passed every check into the log.
+func (l *Log) put(a *Append, b wire.Batch, where place) (carriedOut bool) {
 	nowMs := l.dir.nowMs()
-	seg, err := l.room(b, a, nowMs)
-	if err == nil {
-		l.stamp(a, b)
-		err = l.write(seg, b)
+	seg, base := l.active(), l.leo.Load()
+	if a.Origin == FromReplica {
+		base = b.BaseOffset()
 	}
+	if l.mustRoll(seg, b, base+int64(b.LastOffsetDelta()), nowMs) {
+		if where == onCaller {
+			return false
+		}
+		var err error
+		if seg, err = l.roomAt(seg, base, nowMs); err != nil {
+			a.refuse(wire.CodeKafkaStorageError)
+			return true
+		}
+	}
+	l.stamp(a, b)
+	began := l.dir.gate.Start()
+	_, err := seg.log.File().WriteAt(b, seg.size.Load())
+	l.dir.gate.Observe(began)
 	if err != nil {
+		l.tornBy, a.torn = err, true
+		if where == onCaller {
+			return false
+		}
+		_ = l.mendTail() // The refusal is the same either way.
 		a.refuse(wire.CodeKafkaStorageError)
-		return
+		return true
 	}
 	l.account(seg, b, nowMs)
 	a.Code, a.Duplicate = wire.CodeNone, false
@@ -48,6 +92,7 @@ func (l *Log) append(a *Append) {
 	if b.TimestampType() == wire.LogAppendTime {
 		a.LogAppendTimeMs = b.MaxTimestamp()
 	}
+	return true
 }
 
 // repeat answers an append that was carried out before with its first outcome. The time is what is
@@ -66,9 +111,6 @@ func (l *Log) admit(a *Append, b wire.Batch) int16 {
 		return code
 	}
 	if l.fenced.Load() {
-		return wire.CodeKafkaStorageError
-	}
-	if l.tornTail && l.cutTail() != nil {
 		return wire.CodeKafkaStorageError
 	}
 	if len(b) < wire.BatchHeaderSize || len(b) != b.Length() || b.LastOffsetDelta() < 0 {
@@ -117,20 +159,16 @@ func (l *Log) stamp(a *Append, b wire.Batch) {
 	b.SetLeaderEpoch(a.LeaderEpoch)
 }
 
-// room returns the segment that the batch goes to, after rolling if it must.
-func (l *Log) room(b wire.Batch, a *Append, nowMs int64) (*segment, error) {
-	seg := l.active()
-	base := l.leo.Load()
-	if a.Origin == FromReplica {
-		base = b.BaseOffset()
-	}
-	if !l.mustRoll(seg, b, base+int64(b.LastOffsetDelta()), nowMs) {
-		return seg, nil
-	}
-	if seg.size.Load() > 0 {
+// roomAt rolls for a batch whose base offset is base. Rolling syncs names: the time counts as the
+// dir's.
+func (l *Log) roomAt(old *segment, base, nowMs int64) (*segment, error) {
+	if old.size.Load() > 0 {
 		base = l.leo.Load()
 	}
-	return l.rollLocked(base, nowMs)
+	began := l.dir.gate.Start()
+	seg, err := l.rollLocked(base, nowMs)
+	l.dir.gate.Observe(began)
+	return seg, err
 }
 
 // mustRoll says whether a batch that ends with offset last needs a new segment: by size, by age of
@@ -157,21 +195,25 @@ func (l *Log) mustRoll(seg *segment, b wire.Batch, last, nowMs int64) bool {
 		(lists.times.count.Load()+1)*timeEntryBytes > c.SegmentIndexBytes
 }
 
-// write puts the batch behind the last one. After a failure nothing of it will ever be read: what
-// it left is cut off now, or, where that fails too, the dir is given up.
-func (l *Log) write(seg *segment, b wire.Batch) error {
-	began := l.dir.gate.Start()
-	_, err := seg.log.File().WriteAt(b, seg.size.Load())
-	l.dir.gate.Observe(began)
-	if err == nil {
+// mendTail makes sure that nothing of an append whose write failed will ever be read: what it left
+// is cut off now, durably, and where that fails, or when the failure was not just a full disk, the
+// dir is given up, so that nothing is put behind those bytes. It needs the append lock, and waits
+// for the device: not on a reactor. Whoever puts anything into the file, or closes it, calls it
+// first.
+func (l *Log) mendTail() error {
+	cause := l.tornBy
+	if cause == nil {
 		return nil
 	}
-	l.tornTail = true
+	began := l.dir.gate.Start()
 	cutErr := l.cutTail()
-	if cutErr == nil && errors.Is(err, syscall.ENOSPC) {
-		return err
+	l.dir.gate.Observe(began)
+	l.tornBy = nil
+	if cutErr == nil && errors.Is(cause, syscall.ENOSPC) {
+		return nil
 	}
-	l.dir.fail(errors.Join(err, cutErr))
+	err := errors.Join(cause, cutErr)
+	l.dir.fail(err)
 	return err
 }
 
@@ -180,7 +222,6 @@ func (l *Log) write(seg *segment, b wire.Batch) error {
 // space, keep recovery from taking the rest for a batch. It needs the append lock.
 func (l *Log) cutTail() error {
 	if l.dir.mutants.skipCutTail {
-		l.tornTail = false
 		return nil
 	}
 	seg := l.active()
@@ -190,11 +231,7 @@ func (l *Log) cutTail() error {
 		_, zeroErr := file.WriteAt(zeros[:], end)
 		return errors.Join(err, zeroErr, file.Sync())
 	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	l.tornTail = false
-	return nil
+	return file.Sync()
 }
 
 // account makes a written batch part of the log: segment and index entries, producer and epoch

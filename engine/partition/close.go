@@ -21,6 +21,9 @@ func (l *Log) Close(clean bool) error {
 	l.flushing.Lock()
 	defer l.flushing.Unlock()
 	l.lock()
+	if !l.closed.Load() {
+		err = errors.Join(err, l.mendTail())
+	}
 	l.closed.Store(true)
 	list := *l.segments.Load()
 	for _, seg := range list {
@@ -38,11 +41,9 @@ func (l *Log) Close(clean bool) error {
 // are refused: the log is fenced first.
 func (l *Log) finishClean() error {
 	l.lock()
-	if l.tornTail {
-		if err := l.cutTail(); err != nil {
-			l.unlock()
-			return err
-		}
+	if err := l.mendTail(); err != nil {
+		l.unlock()
+		return err
 	}
 	l.fenced.Store(true)
 	leo := l.leo.Load()

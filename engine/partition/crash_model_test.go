@@ -126,9 +126,9 @@ func (l *life) give(p payload, want int16) error {
 
 func (l *life) giveBatch(batch wire.Batch, want int16) error {
 	batch = bytes.Clone(batch)
-	a := Append{Batch: batch, LeaderEpoch: l.epoch, Done: func(*Append) {}}
-	if !l.log.Submit(&a) {
-		return errors.New("append was queued in a single-threaded run")
+	a := Append{Batch: batch, LeaderEpoch: l.epoch}
+	if err := submitAndWait(l.log, &a); err != nil {
+		return err
 	}
 	if l.dead() {
 		if a.Code == wire.CodeNone && !a.Duplicate {

@@ -145,8 +145,8 @@ func goOn(l *life) error {
 	}
 	before := l.log.LEO()
 	batch := payload{bytes: 321, seed: 4242}.batch(l.t)
-	a := Append{Batch: batch, LeaderEpoch: l.epoch, Done: func(*Append) {}}
-	if !l.log.Submit(&a) || a.Code != 0 || a.BaseOffset != before {
+	a := Append{Batch: batch, LeaderEpoch: l.epoch}
+	if err := submitAndWait(l.log, &a); err != nil || a.Code != 0 || a.BaseOffset != before {
 		return fmt.Errorf("append after recovery: %+v", a)
 	}
 	m.history = append(m.history, batch)

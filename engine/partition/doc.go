@@ -8,12 +8,14 @@
 //
 // Submit only tries the append lock, because reactors call it. Whoever has the lock, or finds the
 // queue empty and takes it, does the work on the spot: refuse a stale epoch, check the producer's
-// sequence numbers, roll if the segment is full, stamp base offset and leader epoch into the lent
-// bytes, pwrite them at the end, note the batch in the index, and publish the new log end offset.
+// sequence numbers, stamp base offset and leader epoch into the lent bytes, pwrite them at the end,
+// note the batch in the index, and publish the new log end offset.
 // Nothing is copied and nothing allocated. Everybody else queues the append, in order, and the
 // holder carries out what queued up before it goes, a bounded number of bytes; more is left to the
 // dir's writer goroutine. While the dir's gate is closed, or flush.messages makes appends wait for
-// the device, everything goes through that writer.
+// the device, everything goes through that writer. So does what waits for the device by itself, and
+// all that is queued behind it: an append that needs a new segment, since rolling syncs names and
+// takes a snapshot of all producers, and one whose write has failed.
 //
 // The order inside an append is what readers rely on: the bytes, then the segment's end, then the
 // ring of recent batch boundaries, then LEO, then Observer.Appended, then the append's Done.

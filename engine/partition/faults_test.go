@@ -82,8 +82,8 @@ func TestDirFailureIsReportedOnceAndStopsAppends(t *testing.T) {
 	logs := []*Log{open(bad), open(good)}
 	give := func(l *Log) int16 {
 		a := Append{Batch: payload{bytes: 100}.batch(t), LeaderEpoch: -1}
-		if !l.Submit(&a) {
-			t.Fatal("queued")
+		if err := submitAndWait(l, &a); err != nil {
+			t.Fatal(err)
 		}
 		return a.Code
 	}

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -162,18 +163,25 @@ func (b *bench) submit(p payload) Append {
 
 func (b *bench) submitBatch(batch wire.Batch, origin Origin) Append {
 	b.t.Helper()
-	done := false
-	a := Append{
-		Batch: batch, LeaderEpoch: b.log.LeaderEpoch(), Origin: origin,
-		Done: func(*Append) { done = true },
-	}
-	if !b.log.Submit(&a) && !done {
-		b.settle()
-		if !done {
-			b.t.Fatal("append was queued and never carried out")
-		}
+	a := Append{Batch: batch, LeaderEpoch: b.log.LeaderEpoch(), Origin: origin}
+	if err := submitAndWait(b.log, &a); err != nil {
+		b.t.Fatal(err)
 	}
 	return a
+}
+
+// submitAndWait appends, on the dir's writer if that is where it has to be.
+func submitAndWait(l *Log, a *Append) error {
+	done := false
+	a.Done = func(*Append) { done = true }
+	if l.Submit(a) {
+		return nil
+	}
+	l.dir.gate.Writer().Wait()
+	if !done {
+		return errors.New("append was queued and never carried out")
+	}
+	return nil
 }
 
 // must appends and fails the test unless that worked.

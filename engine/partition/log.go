@@ -54,9 +54,9 @@ type Log struct {
 	// Whoever unlocks it does so with unlock, which carries out what was queued meanwhile.
 	mu        sync.Mutex
 	producers producers
-	// tornTail says that a failed append may have left bytes past the end that must be cut off
-	// before anything else is written.
-	tornTail bool
+	// tornBy is the error of an append whose write failed, nil for none: it may have left bytes past
+	// the end, which mendTail cuts off before anything else is written.
+	tornBy error
 	// lastEpoch is the leader epoch of the last batch, -1 for none.
 	lastEpoch int32
 	// unflushed counts the records appended since the last sync, for flush.messages; dirtySinceMs

@@ -18,22 +18,21 @@ func (l *Log) Roll() error {
 	if l.active().size.Load() == 0 {
 		return nil
 	}
-	if l.tornTail {
-		if err := l.cutTail(); err != nil {
-			return err
-		}
-	}
 	_, err := l.rollLocked(l.leo.Load(), l.dir.nowMs())
 	return err
 }
 
-// rollLocked begins a new segment at base, under the append lock. The old one's index files, seal
+// rollLocked begins a new segment at base, under the append lock, on a goroutine that may wait for
+// the device. The old one's index files, seal
 // and producer snapshot are written by the worker; until then its entries stay in memory, and a
 // crash costs a longer walk at recovery, nothing else.
 //
 // The old segment's name is made durable before the new file exists. So whichever names survive a
 // power cut, no segment is missing between two others.
 func (l *Log) rollLocked(base, nowMs int64) (*segment, error) {
+	if err := l.mendTail(); err != nil {
+		return nil, err
+	}
 	old := l.active()
 	if err := l.syncNameOf(old); err != nil {
 		return nil, l.structural(err)

@@ -47,6 +47,18 @@ func (q *appendQueue) push(a *Append, limit int64) bool {
 	return true
 }
 
+// putBack makes an append that pop gave the first one again. It needs the append lock since pop.
+func (q *appendQueue) putBack(a *Append) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a.next = q.head
+	if q.head = a; q.tail == nil {
+		q.tail = a
+	}
+	q.bytes += int64(len(a.Batch))
+	q.count.Add(1)
+}
+
 // pop needs the append lock.
 func (q *appendQueue) pop() *Append {
 	q.mu.Lock()
@@ -73,9 +85,10 @@ func (l *Log) QueuedBytes() int64 {
 }
 
 // Submit appends one batch. It never waits: it only tries the append lock, and when another
-// goroutine has it, or the dir's gate is closed, the append is queued behind the earlier ones.
-// It reports true when the outcome is already in a; otherwise a.Done will be called, or has been.
-// Appends of one log are carried out in the order in which they were submitted.
+// goroutine has it, or the dir's gate is closed, or the batch begins a new segment, which syncs
+// names, the append is queued behind the earlier ones, for the dir's writer if need be. It reports
+// true when the outcome is already in a; otherwise a.Done will be called, or has been. Appends of
+// one log are carried out in the order in which they were submitted.
 func (l *Log) Submit(a *Append) (done bool) {
 	if l.TrySubmit(a) {
 		return true
@@ -104,10 +117,10 @@ func (l *Log) pump(own *Append) (ownDone bool) {
 		return false
 	}
 	for budget := int64(drainReactorBytes); l.queue.count.Load() > 0 && l.mu.TryLock(); {
-		chain, used := l.drainLocked(budget)
+		chain, used, stuck := l.drainLocked(budget, onCaller)
 		l.mu.Unlock()
 		ownDone = finish(chain, own) || ownDone
-		if budget -= used; budget <= 0 && l.queue.count.Load() > 0 {
+		if budget -= used; stuck || budget <= 0 && l.queue.count.Load() > 0 {
 			l.dir.gate.Writer().Post(&l.drain)
 			break
 		}
@@ -120,7 +133,7 @@ func (l *Log) pump(own *Append) (ownDone bool) {
 func (l *Log) drainOnWriter() {
 	l.dir.gate.Probe()
 	l.mu.Lock()
-	chain, _ := l.drainLocked(drainWriterBytes)
+	chain, _, _ := l.drainLocked(drainWriterBytes, onWriter)
 	mustSync := l.unflushed >= l.config.Load().FlushMessages
 	l.mu.Unlock()
 	if mustSync {
@@ -145,8 +158,9 @@ func (l *Log) syncChain(chain *Append) {
 }
 
 // drainLocked carries out queued appends of up to budget bytes under the append lock, which the
-// caller holds, and returns them chained by next in order.
-func (l *Log) drainLocked(budget int64) (chain *Append, used int64) {
+// caller holds, and returns them chained by next in order. stuck says that the next one is for the
+// writer: it stays the first in the queue, and everything behind it waits.
+func (l *Log) drainLocked(budget int64, where place) (chain *Append, used int64, stuck bool) {
 	before := l.leo.Load()
 	last := &chain
 	for used < budget {
@@ -154,12 +168,16 @@ func (l *Log) drainLocked(budget int64) (chain *Append, used int64) {
 		if a == nil {
 			break
 		}
-		l.append(a)
+		if !l.append(a, where) {
+			l.queue.putBack(a)
+			stuck = true
+			break
+		}
 		used += int64(len(a.Batch))
 		*last, last = a, &a.next
 	}
 	l.publish(before)
-	return chain, used
+	return chain, used, stuck
 }
 
 // publish tells the observer, under the append lock, when the log end has moved.
@@ -187,6 +205,6 @@ func finish(chain, own *Append) (ownDone bool) {
 
 // refuse sets the outcome of an append that left nothing in the log.
 func (a *Append) refuse(code int16) {
-	a.Code, a.Duplicate = code, false
+	a.Code, a.Duplicate, a.torn = code, false, false
 	a.BaseOffset, a.LastOffset, a.LogAppendTimeMs = -1, -1, -1
 }

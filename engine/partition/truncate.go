@@ -279,7 +279,7 @@ func (l *Log) afterTruncation() error {
 	if err := active.syncAborted(); err != nil {
 		return err
 	}
-	l.tornTail = false
+	l.tornBy = nil
 	l.epochs.truncateEnd(leo)
 	l.lastEpoch = max(l.epochs.latest(), active.lastEpoch)
 	if err := l.rebuildProducers(leo, leo, nil); err != nil {
@@ -316,7 +316,7 @@ func (l *Log) restartAt(offset int64) error {
 	l.start.Store(offset)
 	l.committed.Store(offset)
 	l.leo.Store(offset)
-	l.tornTail = false
+	l.tornBy = nil
 	l.epochs.truncateEnd(0)
 	l.lastEpoch = -1
 	l.flushed.Store(offset)
