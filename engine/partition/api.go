@@ -180,8 +180,9 @@ type ReadRequest struct {
 	File     *pagecache.Shared
 	Position int64
 	Bytes    int64
-	// Limited says that MaxBytes, not Bound, ended the region: Bytes may be a little below MaxBytes
-	// because regions end at batch boundaries, and a long poll should not wait for the rest.
+	// Limited says that MaxBytes, not Bound, ended the region, or left none: there is more below
+	// Bound. Bytes may be a little below MaxBytes because regions end at batch boundaries, and a
+	// long poll should not wait for the rest.
 	Limited bool
 }
 

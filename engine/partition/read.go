@@ -11,8 +11,8 @@ import (
 // LEO gives no bytes and no error. It takes no append lock; at the tail, and where the cursor fits
 // in the active segment, it makes no system call.
 func (l *Log) Read(r *ReadRequest) (code int16) {
-	r.File, r.Position, r.Bytes, r.Limited = nil, 0, 0, false
 	for {
+		r.File, r.Position, r.Bytes, r.Limited = nil, 0, 0, false
 		if code := l.storageCode(); code != wire.CodeNone {
 			return code
 		}
@@ -21,7 +21,11 @@ func (l *Log) Read(r *ReadRequest) (code int16) {
 			return wire.CodeOffsetOutOfRange
 		}
 		bound := min(r.Bound, leo)
-		if r.Offset >= bound || r.MaxBytes <= 0 && !r.MinOne {
+		if r.Offset >= bound {
+			return wire.CodeNone
+		}
+		if r.MaxBytes <= 0 && !r.MinOne {
+			r.Limited = true
 			return wire.CodeNone
 		}
 		list := *l.segments.Load()
@@ -122,6 +126,8 @@ func (p *planner) plan() (found bool, err error) {
 			return false, err
 		}
 	}
+	// A first batch that MinOne lets through may be all that there is.
+	p.r.Limited = p.r.Limited && (end.position < limit.position || limit.offset < p.bound)
 	p.r.File = p.seg.log
 	p.r.Position, p.r.Bytes = start.position, end.position-start.position
 	p.serve(end.position)

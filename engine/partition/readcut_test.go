@@ -48,6 +48,50 @@ func TestCutReachesPastIndexEntries(t *testing.T) {
 	}
 }
 
+// ReadRequest.Limited tells a reader that it got nothing, or not all, because of its own limit from
+// one that has caught up: the first must not wait for appends.
+func TestLimitedMeansThatMoreIsThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	for i := range 3 {
+		b.must(payload{bytes: 1000, seed: i})
+		if i == 1 {
+			if err := b.log.Roll(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	b.settle()
+	f := func(offset, bound, maxBytes int64, minOne bool, wantOffset int64, want bool) {
+		t.Helper()
+		r := ReadRequest{Offset: offset, Bound: bound, MaxBytes: maxBytes, MinOne: minOne}
+		if code := b.log.Read(&r); code != wire.CodeNone {
+			t.Fatal(wire.CodeName(code))
+		}
+		end := offset
+		if r.File != nil {
+			r.File.Release()
+			end = r.Cursor.Offset
+		}
+		if end != wantOffset || r.Limited != want {
+			t.Errorf("read of [%d,%d) of at most %d bytes: up to %d, limited %t", offset, bound,
+				maxBytes, end, r.Limited)
+		}
+	}
+	f(0, 3, 0, false, 0, true)   // Nothing allowed.
+	f(0, 3, -1, false, 0, true)  // Less than nothing.
+	f(0, 3, 100, false, 0, true) // No batch fits.
+	f(2, 3, 100, false, 2, true)
+	f(0, 3, 1500, false, 1, true) // One of two.
+	f(0, 3, 100, true, 1, true)   // The first, whole.
+	f(1, 3, 100, true, 2, true)   // The last of its segment, another segment behind it.
+	f(1, 2, 100, true, 2, false)  // The last below the bound.
+	f(2, 3, 100, true, 3, false)
+	f(0, 2, 1<<20, false, 2, false)
+	f(0, 0, 0, false, 0, false) // Nothing below the bound.
+	f(3, 3, 0, false, 3, false)
+}
+
 // batchEnds are the positions behind each batch of a log of one segment.
 func batchEnds(t *testing.T, l *Log) (ends []int64) {
 	t.Helper()
