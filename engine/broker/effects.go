@@ -218,13 +218,3 @@ func (b *Broker) fail(err error) {
 	default:
 	}
 }
-
-// foundLogs says in which dir an existing log lies.
-type foundLogs map[foundKey]*logDir
-
-type foundKey struct {
-	id    catalog.UUID
-	index int32
-}
-
-func (f foundLogs) dir(id catalog.UUID, index int32) *logDir { return f[foundKey{id, index}] }

@@ -101,16 +101,21 @@ func (b *Broker) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// closeStorage closes dirs and metadata. With clean set, every healthy dir gets its marker, last of
-// all, so that the next start need not check anything.
-func (b *Broker) closeStorage(clean bool) error {
+// closeStorage closes dirs and metadata. When the broker had started every healthy dir gets its
+// marker, last of all, so that the next start need not check anything. When the start was refused,
+// no log has been opened and every dir is left as clean as it was found.
+func (b *Broker) closeStorage(started bool) error {
 	var errs []error
-	if clean && b.meta != nil {
+	if started {
 		b.checkpointHighWatermarks()
 	}
 	for _, d := range b.dirs {
-		ok := clean && b.meta != nil && !d.failed.Load()
-		if err := d.dir.Close(ok, b.epoch); err != nil && ok {
+		clean, epoch := d.dir.Clean()
+		if started {
+			clean, epoch = true, b.epoch
+		}
+		clean = clean && !d.failed.Load()
+		if err := d.dir.Close(clean, epoch); err != nil && clean {
 			errs = append(errs, fmt.Errorf("closing log dir %s: %w", filepath.Clean(d.path), err))
 		}
 	}

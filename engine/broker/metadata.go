@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"sluice/engine/broker/journal"
@@ -17,6 +18,9 @@ type metadata struct {
 	state *catalog.State
 	// act carries out what an applied entry did; called with mu held.
 	act func(im *catalog.Image, effects []catalog.Effect)
+	// fail ends the broker; log tells of what it survives.
+	fail func(error)
+	log  *slog.Logger
 
 	// mu guards the journal and orders changes. It is the outermost lock.
 	mu      sync.Mutex
@@ -25,9 +29,12 @@ type metadata struct {
 }
 
 // openMetadata replays the journal in dir. Effects of replayed entries are not carried out: the
-// broker builds itself from the resulting image.
-func openMetadata(fsys pagecache.FS, dir string) (*metadata, error) {
-	m := &metadata{state: catalog.NewState()}
+// broker builds itself from the resulting image. fail is called when no change can become durable
+// any more.
+func openMetadata(
+	fsys pagecache.FS, dir string, log *slog.Logger, fail func(error),
+) (*metadata, error) {
+	m := &metadata{state: catalog.NewState(), fail: fail, log: log}
 	snapshot := func(_ uint64, payload []byte) error {
 		im, err := catalog.LoadSnapshot(payload)
 		if err == nil {
@@ -54,7 +61,8 @@ func (m *metadata) image() *catalog.Image { return m.state.Image() }
 var errRejected = errors.New("BUG: decided metadata changes do not apply")
 
 // change lets decide choose changes on the newest image, makes them durable as one entry, applies
-// them and carries out their effects before it returns. An error means that nothing happened.
+// them and carries out their effects before it returns. An error means that nothing happened, or,
+// where it is journal.ErrBroken, that only the next start can tell: the broker ends then.
 func (m *metadata) change(decide func(im *catalog.Image) []catalog.Change) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -70,6 +78,7 @@ func (m *metadata) change(decide func(im *catalog.Image) []catalog.Change) error
 	m.buf = catalog.EncodeEntry(m.buf[:0], changes)
 	index, err := m.journal.Append(m.buf)
 	if err != nil {
+		m.endIfBroken(err)
 		return err
 	}
 	effects, err := m.state.Apply(index, m.buf)
@@ -79,20 +88,28 @@ func (m *metadata) change(decide func(im *catalog.Image) []catalog.Change) error
 	if m.act != nil {
 		m.act(m.image(), effects)
 	}
-	return m.compact()
+	m.compact()
+	return nil
 }
 
 // compact writes a snapshot when the journal has grown. Failing to is no reason to refuse the
-// change, which is durable already: the journal tells by its own error when it is broken.
-func (m *metadata) compact() error {
+// change, which is durable already and applied.
+func (m *metadata) compact() {
 	if !m.journal.NeedsSnapshot() {
-		return nil
+		return
 	}
-	m.buf = catalog.AppendSnapshot(m.buf[:0], m.image())
-	if err := m.journal.Snapshot(m.buf); err != nil && errors.Is(err, journal.ErrBroken) {
-		return err
+	if err := m.journal.Snapshot(catalog.AppendSnapshot(nil, m.image())); err != nil {
+		m.log.Error("metadata snapshot failed; the journal grows until one succeeds", "error", err)
+		m.endIfBroken(err)
 	}
-	return nil
+}
+
+// endIfBroken ends the broker when the journal will take nothing more before a restart. A broker
+// that served on would refuse every change from now on; a supervisor that starts it anew heals it.
+func (m *metadata) endIfBroken(err error) {
+	if errors.Is(err, journal.ErrBroken) {
+		m.fail(err)
+	}
 }
 
 func (m *metadata) close() error {

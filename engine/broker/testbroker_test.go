@@ -41,6 +41,18 @@ func newTestBroker(t *testing.T, overrides ...string) *testBroker {
 
 func startTestBroker(t *testing.T, dir string, overrides ...string) *testBroker {
 	t.Helper()
+	tb, err := tryTestBroker(t, dir, nil, overrides...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tb
+}
+
+// tryTestBroker starts a broker that may refuse to; tweak, unless nil, changes its environment.
+func tryTestBroker(
+	t *testing.T, dir string, tweak func(*Environment), overrides ...string,
+) (*testBroker, error) {
+	t.Helper()
 	tb := &testBroker{t: t, loop: newTestLoop()}
 	tb.clock.Store(1_700_000_000_000)
 	all := append([]string{"log.dirs=" + dir, "admin.listener="}, overrides...)
@@ -51,7 +63,7 @@ func startTestBroker(t *testing.T, dir string, overrides ...string) *testBroker 
 	var seed [32]byte
 	source := rand.NewChaCha8(seed)
 	var mu sync.Mutex
-	b, err := New(cfg, Environment{
+	env := Environment{
 		FS: pagecache.OS{}, NowMs: tb.clock.Load,
 		NanoTime: func() int64 { return tb.clock.Load() * 1e6 },
 		Random: func(p []byte) {
@@ -64,9 +76,13 @@ func startTestBroker(t *testing.T, dir string, overrides ...string) *testBroker 
 		Gate: func() *pagecache.Gate {
 			return pagecache.NewGate(pagecache.GateOptions{Clock: func() int64 { return 1 }})
 		},
-	})
+	}
+	if tweak != nil {
+		tweak(&env)
+	}
+	b, err := New(cfg, env)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	tb.Broker = b
 	b.loops = []*loopState{{wake: newWakeList(tb.loop)}}
@@ -75,7 +91,7 @@ func startTestBroker(t *testing.T, dir string, overrides ...string) *testBroker 
 		t.Fatal(err)
 	}
 	b.state.Store(stateServing)
-	return tb
+	return tb, nil
 }
 
 func (tb *testBroker) stop() {
