@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"path/filepath"
 
 	"sluice/engine/catalog"
@@ -108,7 +109,12 @@ func (b *Broker) openLog(r *replica, p *catalog.Partition) error {
 	}
 	r.highWatermark.Store(min(r.dir.dir.HighWatermark(r.topic.name, r.index), log.LEO()))
 	r.log.Store(log)
-	return r.lead(b.nodeID, p, settings.policy(b.cfg.ReplicaLagTimeMaxMs))
+	if err := r.lead(b.nodeID, p, settings.policy(b.cfg.ReplicaLagTimeMaxMs)); err != nil {
+		// A log without a leader must not be found by anyone. Nobody has the replica yet.
+		r.log.Store(nil)
+		return errors.Join(err, log.Close(false))
+	}
+	return nil
 }
 
 // placeLog picks the healthy log dir with the fewest logs, as Kafka does.
@@ -142,17 +148,27 @@ func (b *Broker) dropTopic(ct *catalog.Topic) {
 			continue
 		}
 		r.waiters.notify(progressUnknown)
-		log := r.log.Load()
-		if log == nil {
+		if r.dir == nil {
 			continue
 		}
 		r.dir.logs.Add(-1)
-		if err := r.dir.dir.Delete(log); err != nil {
+		if err := r.deleteLog(); err != nil {
 			b.log.Error("deleting a log failed", "topic", t.name, "partition", r.index,
 				"dir", r.dir.path, "error", err)
 		}
 	}
 	b.metrics.dropTopic(t.name)
+}
+
+// deleteLog deletes the replica's log, or the directory of one that could not be opened: left
+// there, it would be in the way of a later topic of that name.
+func (r *replica) deleteLog() error {
+	if log := r.log.Load(); log != nil {
+		return r.dir.dir.Delete(log)
+	}
+	return r.dir.dir.DeleteFound(partition.FoundLog{
+		Topic: r.topic.name, Partition: r.index, TopicID: r.topic.id,
+	})
 }
 
 // reconfigure replaces the settings of the topics that a config change concerns.
@@ -183,8 +199,10 @@ func (b *Broker) resettle(im *catalog.Image, t *topic) {
 		if log := r.log.Load(); log != nil {
 			log.SetConfig(settings.log(int64(b.cfg.ProducerIDExpirationMs)))
 			log.Locked(func() {
-				r.follow(r.leader.SetPolicy(policy, b.nowMs()))
-				r.publish()
+				if r.leader != nil {
+					r.follow(r.leader.SetPolicy(policy, b.nowMs()))
+					r.publish()
+				}
 			})
 		}
 	}

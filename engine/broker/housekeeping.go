@@ -115,6 +115,10 @@ func (b *Broker) tickReplication(now int64) {
 		if r.offline.Load() {
 			return
 		}
-		r.log.Load().Locked(func() { r.follow(r.leader.Tick(now)) })
+		r.log.Load().Locked(func() {
+			if r.leader != nil {
+				r.follow(r.leader.Tick(now))
+			}
+		})
 	})
 }
