@@ -208,6 +208,7 @@ func TestTopicMadeAgain(t *testing.T) {
 
 	second, err := a.CreateTopic(ctx, 1, 1, nil, topic)
 	must(t, err)
+	dropAtEnd(t, b, topic)
 	want(t, "another id", first.ID != second.ID, true)
 	p := fetchRaw(t, c, topic, 0)
 	want(t, "high watermark", p.HighWatermark, 0)

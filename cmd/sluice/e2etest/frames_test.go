@@ -98,10 +98,8 @@ func refusedFrames() map[string][]byte {
 		"IncrementalAlter, absurd":     h(44, 0, maxCount),
 		"DescribeCluster, nothing":     flex(60, 0),
 	}
-	for n := range len(head(18, 0, "abcd")) {
-		if n > 0 {
-			m[fmt.Sprintf("header cut to %d bytes", n)] = sized(head(18, 0, "abcd")[:n])
-		}
+	for n := 1; n < len(head(18, 0, "abcd")); n++ {
+		m[fmt.Sprintf("header cut to %d bytes", n)] = sized(head(18, 0, "abcd")[:n])
 	}
 	return m
 }

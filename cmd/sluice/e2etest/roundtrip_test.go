@@ -2,6 +2,8 @@ package e2etest
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -17,6 +19,21 @@ func createTopic(t *testing.T, b *broker, topic string, partitions int32, config
 	}
 	_, err := admin(t, b).CreateTopic(deadline(t), partitions, 1, m, topic)
 	must(t, err)
+	dropAtEnd(t, b, topic)
+}
+
+// dropAtEnd deletes a topic of the common broker with the test, so that the test can run again.
+func dropAtEnd(t *testing.T, b *broker, topic string) {
+	t.Helper()
+	if b != common.broker {
+		return
+	}
+	t.Cleanup(func() {
+		r, err := admin(t, b).DeleteTopics(context.Background(), topic)
+		if err = errors.Join(err, r.Error()); err != nil {
+			t.Errorf("deleting topic %s: %v", topic, err)
+		}
+	})
 }
 
 // noise is n bytes that do not compress; the same for the same seed.

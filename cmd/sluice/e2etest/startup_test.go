@@ -56,8 +56,8 @@ func TestStartErrors(t *testing.T) {
 		t.Helper()
 		refusesToStart(t, serverArgs(filepath.Join(dir, "data"), override), parts...)
 	}
-	f("log.dirs="+file, "log dir", file)
-	f("log.dirs="+filepath.Join(file, "below"), "log dir", file)
+	f("log.dirs="+file, file, "not a directory")
+	f("log.dirs="+filepath.Join(file, "below"), file, "not a directory")
 	f("listeners=PLAINTEXT://"+taken.Addr().String(), taken.Addr().String(), "in use")
 	f("listeners=PLAINTEXT://192.0.2.1:9092", "192.0.2.1:9092", "no such address")
 	f("listeners=nowhere", "listeners", "nowhere", "NAME://host:port")
@@ -79,7 +79,7 @@ func TestDataDirInUse(t *testing.T) {
 	b := start(t, t.TempDir())
 	createTopic(t, b, "kept", 1)
 	refusesToStart(t, serverArgs(b.dir), "log dir "+b.dir, "in use by another broker")
-	refusesToStart(t, serverArgs(t.TempDir(), "log.dirs="+t.TempDir()+","+b.dir), b.dir, "in use")
+	refusesToStart(t, serverArgs(t.TempDir(), "log.dirs="+b.dir+","+t.TempDir()), b.dir, "in use")
 	want(t, "base offset", produceRaw(t, dial(t, b), "kept", goodBatch(t, "v")).BaseOffset, 0)
 }
 
