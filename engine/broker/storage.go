@@ -72,7 +72,7 @@ func (b *Broker) metadataDirIsSet() bool {
 func (b *Broker) guardMetadata() error {
 	held, err := journal.Holds(b.env.FS, b.metadataPath())
 	if err != nil {
-		return fmt.Errorf("metadata in %s: %w", b.metadataPath(), plain(err))
+		return b.metadataDirError(err)
 	}
 	if held {
 		return nil
@@ -109,8 +109,9 @@ func (b *Broker) guardMetadata() error {
 func (b *Broker) metadataHint(elsewhere []string) string {
 	switch {
 	case len(elsewhere) == 1 && !b.metadataDirIsSet():
+		dir := elsewhere[0]
 		return fmt.Sprintf("the metadata is in %s: name %s first in log.dirs, or set "+
-			"metadata.log.dir=%s", filepath.Join(elsewhere[0], metadataFolder), elsewhere[0], elsewhere[0])
+			"metadata.log.dir=%s", filepath.Join(dir, metadataFolder), dir, dir)
 	case len(elsewhere) > 0:
 		return fmt.Sprintf("metadata was found in %s: set metadata.log.dir to the one to use",
 			strings.Join(elsewhere, ", "))
@@ -141,16 +142,12 @@ func (b *Broker) hasPartitions(dir string) (bool, error) {
 
 // openMetadata locks the metadata's dir and replays the journal.
 func (b *Broker) openMetadata() error {
-	key, shared := "metadata.log.dir", b.isLogDir(b.cfg.MetadataDir)
-	if shared {
-		key = "log dir"
-	}
 	if err := makeDir(b.env.FS, b.cfg.MetadataDir); err != nil {
-		return fmt.Errorf("%s %s: %w", key, b.cfg.MetadataDir, plain(err))
+		return b.metadataDirError(err)
 	}
 	lock, err := b.env.FS.Lock(filepath.Join(b.cfg.MetadataDir, ".lock"))
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", key, b.cfg.MetadataDir, plain(err))
+		return b.metadataDirError(err)
 	}
 	b.metaLock = lock.Close
 	meta, err := openMetadata(b.env.FS, b.metadataPath(), b.log, b.fail)
@@ -158,13 +155,22 @@ func (b *Broker) openMetadata() error {
 		return fmt.Errorf("metadata in %s: %w", b.metadataPath(), plain(err))
 	}
 	b.meta = meta
-	if !shared {
+	if !b.isLogDir(b.cfg.MetadataDir) {
 		return nil
 	}
 	// The log dir takes the same lock. Should another broker come in between, opening the dir
 	// fails before anything more is written.
 	b.metaLock = nil
 	return lock.Close()
+}
+
+// metadataDirError names the dir as the configuration does.
+func (b *Broker) metadataDirError(err error) error {
+	key := "metadata.log.dir"
+	if b.isLogDir(b.cfg.MetadataDir) {
+		key = "log dir"
+	}
+	return fmt.Errorf("%s %s: %w", key, b.cfg.MetadataDir, plain(err))
 }
 
 func (b *Broker) isLogDir(path string) bool {
