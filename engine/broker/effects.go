@@ -16,14 +16,32 @@ func (b *Broker) act(im *catalog.Image, effects []catalog.Effect) {
 		e := &effects[i]
 		switch e.Kind {
 		case catalog.EffectTopicCreated:
+			b.log.Info("topic created", "topic", e.Topic.Name, "id", e.Topic.ID,
+				"partitions", e.Topic.PartitionCount())
 			b.openTopic(im, e.Topic, nil)
 		case catalog.EffectTopicDeleted:
+			b.log.Info("topic deleted", "topic", e.Topic.Name, "id", e.Topic.ID)
 			b.dropTopic(e.Topic)
 		case catalog.EffectPartitionsAdded:
+			b.log.Info("partitions added", "topic", e.Topic.Name,
+				"partitions", e.Topic.PartitionCount())
 			b.growTopic(im, e.Topic)
 		case catalog.EffectConfigsChanged:
+			b.log.Info("configs changed", "resource", resourceName(e.Resource))
 			b.reconfigure(im, e)
 		}
+	}
+}
+
+// resourceName names a resource for the log.
+func resourceName(r catalog.Resource) string {
+	switch {
+	case r.Type == catalog.ResourceTopic:
+		return "topic " + r.Name
+	case r.Name == "":
+		return "all brokers"
+	default:
+		return "broker " + r.Name
 	}
 }
 

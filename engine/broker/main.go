@@ -36,7 +36,7 @@ func Main(ctx context.Context, cfg *config.Server, version string, log *slog.Log
 	b.announce()
 	select {
 	case <-ctx.Done():
-		log.Info("shutting down: draining connections", "at_most", drainMax)
+		log.Info("shutting down: draining connections", "at_most", drainMax.String())
 	case err = <-b.fatal:
 		log.Error("shutting down: the broker cannot go on", "error", err)
 	}
@@ -78,7 +78,6 @@ func (b *Broker) announce() {
 // closes everything on disk cleanly. It may be called after a Start that failed.
 func (b *Broker) Stop(ctx context.Context) error {
 	b.state.Store(stateDraining)
-	var errs []error
 	if b.stopWork != nil {
 		b.stopWork()
 		b.work.Wait()
@@ -97,8 +96,11 @@ func (b *Broker) Stop(ctx context.Context) error {
 	if b.admin != nil {
 		b.admin.stop(ctx)
 	}
-	errs = append(errs, b.closeStorage(true))
-	return errors.Join(errs...)
+	err := b.closeStorage(true)
+	if err == nil {
+		b.log.Info("logs are closed; the shutdown was clean")
+	}
+	return err
 }
 
 // closeStorage closes dirs and metadata. When the broker had started every healthy dir gets its

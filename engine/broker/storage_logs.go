@@ -25,6 +25,10 @@ func (b *Broker) raiseEpochs() error {
 	if clean {
 		return nil
 	}
+	if n := b.image().PartitionCount(); n > 0 {
+		b.log.Info("the last shutdown was not clean: logs are checked from their recovery points, "+
+			"and leader epochs raised", "partitions", n)
+	}
 	return b.raiseEpochsBy(epochsPerEntry)
 }
 
