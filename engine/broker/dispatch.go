@@ -22,7 +22,6 @@ type api struct {
 
 // Causes of closed connections, for the log.
 var (
-	errUnknownAPI = errors.New("unknown API key")
 	errUnserved   = errors.New("API or version not served")
 	errAcksZero   = errors.New("acks=0 produce failed; closing is the only way to tell")
 	errTooLarge   = errors.New("control request too large")
