@@ -77,7 +77,7 @@ func (b *Broker) announce() {
 // Stop ends the broker: it stops accepting, lets requests in process finish until ctx ends, and
 // closes everything on disk cleanly. It may be called after a Start that failed.
 func (b *Broker) Stop(ctx context.Context) error {
-	b.state.Store(stateDraining)
+	served := b.state.Swap(stateDraining) == stateServing
 	if b.stopWork != nil {
 		b.stopWork()
 		b.work.Wait()
@@ -97,7 +97,7 @@ func (b *Broker) Stop(ctx context.Context) error {
 		b.admin.stop(ctx)
 	}
 	err := b.closeStorage(true)
-	if err == nil {
+	if err == nil && served {
 		b.log.Info("logs are closed; the shutdown was clean")
 	}
 	return err
