@@ -3,6 +3,8 @@ package broker
 import (
 	"errors"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 
 	"sluice/engine/catalog"
 	"sluice/engine/catalog/config"
@@ -55,10 +57,7 @@ func (b *Broker) settingsOf(im *catalog.Image, name string) *topicSettings {
 func (b *Broker) openTopic(im *catalog.Image, ct *catalog.Topic, found foundLogs) *topic {
 	t := &topic{name: ct.Name, id: ct.ID, internal: ct.Internal, metrics: b.metrics.topic(ct.Name)}
 	t.settings.Store(b.settingsOf(im, ct.Name))
-	replicas := make([]*replica, ct.PartitionCount())
-	for i := range replicas {
-		replicas[i] = b.newReplica(t, int32(i), ct.Partition(int32(i)), found)
-	}
+	replicas := b.newReplicas(t, ct, 0, found)
 	t.replicas.Store(&replicas)
 	b.topics.add(t)
 	return t
@@ -72,16 +71,43 @@ func (b *Broker) growTopic(im *catalog.Image, ct *catalog.Topic) {
 		return
 	}
 	old := *t.replicas.Load()
-	grown := append([]*replica(nil), old...)
-	for i := len(old); i < ct.PartitionCount(); i++ {
-		grown = append(grown, b.newReplica(t, int32(i), ct.Partition(int32(i)), nil))
-	}
+	grown := append(append([]*replica(nil), old...), b.newReplicas(t, ct, len(old), nil)...)
 	t.replicas.Store(&grown)
 }
 
-// newReplica makes one replica and opens its log. It returns nil for a partition that this broker
-// has no replica of.
-func (b *Broker) newReplica(t *topic, index int32, p *catalog.Partition, found foundLogs) *replica {
+// openersMax bounds the logs of one topic that are opened at once. Making one waits for the disk a few
+// times, and disks serve several who wait better than one after the other.
+const openersMax = 16
+
+// newReplicas makes the replicas of the partitions from first on, and opens their logs.
+func (b *Broker) newReplicas(t *topic, ct *catalog.Topic, first int, found foundLogs) []*replica {
+	replicas := make([]*replica, ct.PartitionCount()-first)
+	for i := range replicas {
+		index := int32(first + i)
+		replicas[i] = b.placeReplica(t, index, ct.Partition(index), found)
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(openersMax, len(replicas)) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(replicas) {
+					return
+				}
+				if r := replicas[i]; r != nil {
+					b.bringUp(r, ct.Partition(r.index))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return replicas
+}
+
+// placeReplica makes one replica, offline, and decides where its log lies. It returns nil for a
+// partition that this broker has no replica of.
+func (b *Broker) placeReplica(t *topic, index int32, p *catalog.Partition, found foundLogs) *replica {
 	at := -1
 	for i, id := range p.Replicas {
 		if id == b.nodeID {
@@ -97,16 +123,20 @@ func (b *Broker) newReplica(t *topic, index int32, p *catalog.Partition, found f
 		r.dir = b.placeLog()
 	}
 	r.offline.Store(true)
+	return r
+}
+
+// bringUp opens the replica's log; a failure leaves the partition offline.
+func (b *Broker) bringUp(r *replica, p *catalog.Partition) {
 	if r.dir == nil || r.dir.failed.Load() {
-		return r
+		return
 	}
 	if err := b.openLog(r, p); err != nil {
-		b.log.Error("partition is offline", "topic", t.name, "partition", index,
+		b.log.Error("partition is offline", "topic", r.topic.name, "partition", r.index,
 			"dir", r.dir.path, "error", err)
-		return r
+		return
 	}
 	r.offline.Store(false)
-	return r
 }
 
 // openLog opens the replica's log and takes up leadership.

@@ -295,15 +295,23 @@ func (d *Dir) open() []*Log {
 	return list
 }
 
+// settled lists the open logs whose recovery is over. The others belong to the goroutine that opens
+// them: housekeeping that met one would read what recovery writes.
+func (d *Dir) settled() []*Log {
+	list := d.open()
+	kept := list[:0]
+	for _, l := range list {
+		if l.settled.Load() {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
 // Close closes every log still open, and with clean set checkpoints and writes the clean marker
 // with brokerEpoch, last of all.
 func (d *Dir) Close(clean bool, brokerEpoch int64) error {
-	var errs []error
-	for _, l := range d.open() {
-		if err := l.Close(clean); err != nil {
-			errs = append(errs, err)
-		}
-	}
+	errs := closeAll(d.open(), clean)
 	d.gate.Writer().Close()
 	d.worker.Close()
 	d.syncer.Close()
@@ -313,6 +321,35 @@ func (d *Dir) Close(clean bool, brokerEpoch int64) error {
 	}
 	errs = append(errs, d.held.Close())
 	return errors.Join(errs...)
+}
+
+// closersMax bounds the logs that are closed at once. A few are closed in order, which keeps small
+// dirs' file operations repeatable; many wait for the device together.
+const closersMax = 16
+
+func closeAll(logs []*Log, clean bool) []error {
+	closers := 1
+	if len(logs) > 2*closersMax {
+		closers = closersMax
+	}
+	results := make([]error, len(logs))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range closers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(logs); i = int(next.Add(1)) - 1 {
+				results[i] = logs[i].Close(clean)
+			}
+		})
+	}
+	wg.Wait()
+	var errs []error
+	for _, err := range results {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
 }
 
 func (d *Dir) writeCleanMarker(brokerEpoch int64) error {

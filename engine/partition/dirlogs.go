@@ -160,7 +160,7 @@ func (d *Dir) checkpointFailed(err error) error {
 // about every open log, without any lock held.
 func (d *Dir) CheckpointHighWatermarks(highWatermark func(*Log) int64) error {
 	highs := make(map[*Log]int64)
-	for _, l := range d.open() {
+	for _, l := range d.settled() {
 		highs[l] = highWatermark(l)
 	}
 	return d.writeOffsets(highWatermarkFile, d.highs, func(l *Log) int64 { return highs[l] })
@@ -171,7 +171,7 @@ func (d *Dir) CheckpointHighWatermarks(highWatermark func(*Log) int64) error {
 // worker, when UncheckedBytesMax is near.
 func (d *Dir) Checkpoint() error {
 	covered := d.unchecked.Load()
-	for _, l := range d.open() {
+	for _, l := range d.settled() {
 		// One that was closed since the listing has seen to itself.
 		if err := l.checkpoint(); err != nil && !errors.Is(err, errClosed) {
 			return err
@@ -203,7 +203,7 @@ func (d *Dir) CommitStartOffsets() error {
 
 // commitStarts needs committing.
 func (d *Dir) commitStarts() error {
-	logs := d.open()
+	logs := d.settled()
 	starts := make([]int64, len(logs))
 	for i, l := range logs {
 		start, err := l.prepareStart()
@@ -237,7 +237,7 @@ func (d *Dir) Tick(nowMs int64) {
 		d.expiredMs = nowMs
 	}
 	d.mu.Unlock()
-	for _, l := range d.open() {
+	for _, l := range d.settled() {
 		l.tick(nowMs, expire)
 	}
 }

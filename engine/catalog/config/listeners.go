@@ -212,13 +212,11 @@ func (b *builder) advertised(protocols map[string]string, controllers []string) 
 }
 
 // advertiseBound advertises what is bound. Where that is every address, the host is left empty, for
-// the broker to put in a name by which others may find it.
+// the broker to put in a name by which others may find it, and to warn with that name.
 func (b *builder) advertiseBound() {
 	for _, l := range b.s.Listeners {
 		if IsWildcard(l.Host) {
 			l.Host = ""
-			b.warn("listener %s is bound to every address and advertised.listeners is not set: "+
-				"clients will be told this host's name, and must be able to resolve it", l.Name)
 		}
 		b.s.Advertised = append(b.s.Advertised, l)
 	}
