@@ -54,8 +54,7 @@ func (a *app) clusterCmd() *cobra.Command {
 		Use:     "cluster",
 		Short:   "Show the cluster",
 		Example: "  sluice cluster info",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:    cobra.ArbitraryArgs,
 	}
 	info := &cobra.Command{
 		Use:     "info",
@@ -74,7 +73,7 @@ func (a *app) clusterCmd() *cobra.Command {
 	}
 	a.addOutput(info, true)
 	c.AddCommand(info)
-	return c
+	return a.group(c)
 }
 
 func (a *app) printCluster(info *clusterInfo) error {

@@ -73,6 +73,65 @@ func TestDispatch(t *testing.T) {
 	f("/usr/bin/other topic list", "topic list")
 	f("topic list", "list")
 	f("kafka-nothing.sh list", "list")
+	f("/opt/kafka/bin/kafka-consumer-groups.sh --list", "kafka-consumer-groups --list")
+	f("sluice kafka-acls.sh --list", "kafka-acls --list")
+}
+
+// TestAbsentTools: a tool of Kafka's that is not here says so whatever its flags are, and a mistyped
+// command gets a suggestion.
+func TestAbsentTools(t *testing.T) {
+	f := func(code int, want, line string) {
+		t.Helper()
+		got, out, errs := testApp(strings.Fields(line)...)
+		if got != code || out != "" || errs != want+"\n" {
+			t.Errorf("%s: exit %d\n%s%swant %d %s", line, got, out, errs, code, want)
+		}
+	}
+	f(1, "kafka-consumer-groups is not supported by this version",
+		"/usr/bin/kafka-consumer-groups.sh --bootstrap-server h:1 --list")
+	f(1, "kafka-storage is not supported by this version", "sluice kafka-storage format -t x")
+	f(1, "kafka-producer-perf-test is not supported by this version", "kafka-producer-perf-test")
+	f(1, "there is no tool kafka-topic; did you mean kafka-topics?", "sluice kafka-topic --list")
+	f(2, `sluice: there is no command "topics" of sluice; did you mean topic?`, "sluice topics list")
+	f(2, `sluice: there is no command "lst" of sluice topic; did you mean list?`, "sluice topic lst")
+}
+
+// TestBareGroups: a command that only holds others shows its usage and fails.
+func TestBareGroups(t *testing.T) {
+	for _, name := range []string{"topic", "config", "cluster", "log"} {
+		code, out, errs := testApp("sluice", name)
+		if code != 2 || out != "" || !strings.Contains(errs, "Available Commands") {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+	}
+	code, out, errs := testApp("sluice", "--version")
+	if code != 0 || errs != "" || out != versionInfo().line()+"\n" {
+		t.Errorf("exit %d %q %q", code, out, errs)
+	}
+}
+
+// TestHelpWithoutGo: help speaks of numbers and texts, not of the types that hold them.
+func TestHelpWithoutGo(t *testing.T) {
+	for _, line := range []string{
+		"topic create", "topic alter", "consume", "produce", "config alter", "server",
+	} {
+		_, out, _ := testApp(append(append([]string{"sluice"}, strings.Fields(line)...), "--help")...)
+		for _, word := range []string{"int16", "int32", "Slice", "stringArray", "duration"} {
+			if strings.Contains(out, word) {
+				t.Errorf("%s --help has %s:\n%s", line, word, out)
+			}
+		}
+	}
+}
+
+// TestEveryConfigProblemIsASentence: each wrong key of a broker's configuration has its own line.
+func TestEveryConfigProblemIsASentence(t *testing.T) {
+	code, _, errs := testApp("sluice", "server", "--override", "num.partitions=x",
+		"--override", "log.segment.bytes=y")
+	const prefix = "sluice: the configuration is not valid: "
+	if code != 1 || strings.Count(errs, prefix) != 2 || strings.Count(errs, "\n") != 2 {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
 }
 
 // TestLinks proves the dispatch with real links, which also is how packages will install them.
@@ -97,9 +156,9 @@ func TestUsageErrors(t *testing.T) {
 			t.Errorf("%q: exit %d, want %d\n%s%swant …%s…", args, got, code, out, errs, text)
 		}
 	}
-	f(2, "unknown command", "nothing")
+	f(2, `there is no command "nothing"`, "nothing")
 	f(2, "unknown flag: --x", "topic", "list", "--x")
-	f(2, "requires at least 1 arg", "topic", "create")
+	f(2, "what is missing is NAME…", "topic", "create")
 	f(2, "it must be text or json", "topic", "list", "-o", "xml")
 	f(2, `"a" is not key=value`, "topic", "create", "t", "-c", "a")
 	f(2, "nothing to change", "topic", "alter", "t")
@@ -111,6 +170,13 @@ func TestUsageErrors(t *testing.T) {
 	f(2, "is not name=value", "produce", "t", "-H", "x")
 	f(2, "acks 7: it must be 0, 1 or all", "produce", "t", "--acks", "7", "-b", closedPort(t))
 	f(2, "--partition -2", "produce", "t", "-p", "-2")
+	f(2, "--partitions x: it must be numbers with commas between them", "consume", "t", "-p", "x")
+	f(2, "--partitions x: it must be a whole number", "topic", "create", "t", "-p", "x")
+	f(2, "--partitions 9999999999: the number is too large", "topic", "create", "t", "-p",
+		"9999999999")
+	f(2, "--linger x: it must be a time such as", "produce", "t", "--linger", "x")
+	f(2, `"b" is one word too many`, "produce", "a", "b")
+	f(2, "sluice server --config my.properties", "server", "my.properties")
 	f(2, "which topic?", "config", "describe", "topic")
 	f(2, "it must be topic or broker", "config", "describe", "thing", "x")
 	f(2, "--log-level loud", "server", "--log-level", "loud")
@@ -121,7 +187,7 @@ func TestUsageErrors(t *testing.T) {
 	f(1, "consumer groups are not supported yet", "kafka-console-consumer", "--topic", "t", "--group", "g")
 	f(1, "consumer groups are not supported yet", "kafka-console-consumer", "--topic", "t",
 		"--command-property", "group.id=g")
-	f(1, "which server.properties?", "kafka-server-start")
+	f(1, "Name one server.properties; see", "kafka-server-start")
 	f(1, "not supported yet", "kafka-configs", "--describe", "--user", "bob", "--bootstrap-server", "h:1")
 	f(1, "Java class", "kafka-console-consumer", "--topic", "t", "--formatter", "com.x.Mine",
 		"--bootstrap-server", "h:1")

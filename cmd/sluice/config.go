@@ -18,11 +18,10 @@ func (a *app) configCmd() *cobra.Command {
 		Short: "Show and change the configuration of topics and brokers",
 		Example: "  sluice config describe topic orders\n" +
 			"  sluice config alter topic orders --set retention.ms=3600000",
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: cobra.ArbitraryArgs,
 	}
 	c.AddCommand(a.configDescribeCmd(), a.configAlterCmd())
-	return c
+	return a.group(c)
 }
 
 // resourceOf reads the words of a command line: topic NAME, broker ID, or broker alone or with the
@@ -37,7 +36,7 @@ func resourceOf(args []string) (resource, error) {
 		if name == "" {
 			return resource{}, usagef("which topic?")
 		}
-		return resource{kmsg.ConfigResourceTypeTopic, name}, nil
+		return resource{kmsg.ConfigResourceTypeTopic, name}, checkNames(name)
 	case "broker":
 		if name == "default" {
 			name = ""
@@ -58,6 +57,14 @@ func (r resource) String() string {
 		return "the default of all brokers"
 	}
 	return "broker " + r.name
+}
+
+// error words what went wrong with a resource.
+func (r resource) error(err error) error {
+	if r.kind == kmsg.ConfigResourceTypeTopic {
+		return topicError(r.name, err)
+	}
+	return fmt.Errorf("%s: %w", r, err)
 }
 
 func (a *app) configDescribeCmd() *cobra.Command {
@@ -85,7 +92,7 @@ func (a *app) configDescribeCmd() *cobra.Command {
 				return err
 			}
 			if errs[0] != nil {
-				return fmt.Errorf("%s: %w", r, errs[0])
+				return r.error(errs[0])
 			}
 			return a.printConfigs(entries[0], all, docs)
 		})
@@ -134,8 +141,8 @@ func (a *app) configAlterCmd() *cobra.Command {
 		Args: cobra.RangeArgs(1, 2),
 	}
 	f := c.Flags()
-	f.StringArrayVarP(&set, "set", "s", nil, "set a key, key=value; may be repeated")
-	f.StringArrayVarP(&remove, "delete", "d", nil, "put a key back to its default; may be repeated")
+	f.StringArrayVarP(&set, "set", "s", nil, "set a key, `key=value`; may be repeated")
+	f.StringArrayVarP(&remove, "delete", "d", nil, "put a `key` back to its default; may be repeated")
 	f.BoolVar(&dryRun, "dry-run", false, "only let the broker check the request")
 	a.addOutput(c, true)
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -153,7 +160,7 @@ func (a *app) configAlterCmd() *cobra.Command {
 		}
 		return a.ask(c, func(ctx context.Context, _ *kadm.Client, cl *kgo.Client) error {
 			if err := alterConfigs(ctx, cl, r, changes, dryRun); err != nil {
-				return fmt.Errorf("%s: %w", r, err)
+				return r.error(err)
 			}
 			status := "altered"
 			if dryRun {

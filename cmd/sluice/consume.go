@@ -54,8 +54,8 @@ func (a *app) consumeCmd() *cobra.Command {
 	}
 	fl := c.Flags()
 	fl.StringVarP(&f.offset, "offset", "o", "start", "where to begin, and end: "+offsetForms)
-	fl.Int64VarP(&f.num, "num", "n", 0, "end after so many records; 0 is no bound")
-	fl.Int32SliceVarP(&f.partitions, "partitions", "p", nil, "only these partitions")
+	fl.Int64VarP(&f.num, "num", "n", 0, "end after `N` records; 0 is no bound")
+	fl.Int32SliceVarP(&f.partitions, "partitions", "p", nil, "only these partitions, `N,N`")
 	fl.StringVarP(&f.format, "format", "f", `%v\n`, "how to print a record")
 	fl.BoolVar(&f.committed, "read-committed", false, "leave out what transactions have not committed")
 	fl.BoolVarP(&f.exitAtEnd, "exit-at-end", "e", false, "end at what is the end of the log now")
@@ -107,6 +107,9 @@ func (a *app) runConsume(c *cobra.Command, f *consumeFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := checkNames(f.topics...); err != nil {
+		return err
+	}
 	if f.num < 0 {
 		return usagef("--num %d: it must not be negative", f.num)
 	}
@@ -121,17 +124,31 @@ func (a *app) runConsume(c *cobra.Command, f *consumeFlags) error {
 	defer cancel()
 	cursors, err := a.cursors(ctx, s, f, where)
 	if err != nil {
-		return err
+		return interruption(ctx, err, where.bounded || f.num > 0)
 	}
 	run := &consumer{
 		print: print, max: f.num, committed: f.committed, out: newOutput(a.out), warnf: a.warnf,
 	}
 	err = a.consume(ctx, s, run, where.bounded, cursors)
-	flushErr := run.out.Flush()
-	if err != nil && !errors.Is(err, errEnough) && ctx.Err() == nil {
-		return err
+	if flushErr := run.out.Flush(); flushErr != nil {
+		return flushErr
 	}
-	return flushErr
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return interruption(ctx, err, where.bounded || f.num > 0)
+}
+
+// interruption returns the error, unless that is Ctrl-C: it is how a consumer without an end is
+// meant to end, and the exit code of one with an end that it has not reached.
+func interruption(ctx context.Context, err error, hasEnd bool) error {
+	switch {
+	case err == nil, ctx.Err() == nil && !errors.Is(err, context.Canceled):
+		return err
+	case hasEnd:
+		return &exit{exitInterrupted, ""}
+	}
+	return nil
 }
 
 // cursors finds out which partitions to read, from where to where.
@@ -157,6 +174,9 @@ func (a *app) cursors(ctx context.Context, s *client.Settings, f *consumeFlags, 
 				return err
 			}
 			out = append(out, k)
+		}
+		if hint := r.beyond(where, parts); hint != "" {
+			a.warnf("%s", hint)
 		}
 		return nil
 	})

@@ -315,10 +315,10 @@ func partitionsOf(all kadm.TopicDetails, topics []string, wanted []int32) ([]cur
 	for _, name := range topics {
 		t, ok := all[name]
 		if !ok || t.Err != nil {
-			if !ok || errors.Is(t.Err, errUnknownTopic) {
-				return nil, fmt.Errorf("topic %s does not exist", name)
+			if !ok {
+				return nil, topicError(name, errUnknownTopic)
 			}
-			return nil, fmt.Errorf("topic %s: %w", name, client.Explain(t.Err, ""))
+			return nil, topicError(name, t.Err)
 		}
 		for _, p := range wanted {
 			if _, ok := t.Partitions[p]; !ok {

@@ -33,7 +33,7 @@ func (a *app) kafkaServerStart() kafkaTool {
 		oneDash: []string{"-daemon", "-name", "-loggc"},
 		run: func(ctx context.Context, line *kopt.Line) error {
 			if len(line.Rest) != 1 {
-				return kopt.Errorf("which server.properties?")
+				return kopt.Errorf("Name one server.properties")
 			}
 			return a.runServer(ctx, &serverFlags{
 				config: line.Rest[0], overrides: line.All("override"), daemon: line.Has("daemon"),
@@ -49,7 +49,7 @@ const stopMax = 2 * time.Minute
 func (a *app) kafkaServerStop() kafkaTool {
 	return kafkaTool{
 		name:  "kafka-server-stop",
-		about: "End the brokers of this host cleanly, and wait until they have ended",
+		about: "End every broker of this user on this host, or those named, and wait for it",
 		example: "  kafka-server-stop\n" +
 			"  kafka-server-stop --node-id 1\n" +
 			"  kafka-server-stop server.properties",

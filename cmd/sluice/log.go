@@ -18,11 +18,10 @@ func (a *app) logCmd() *cobra.Command {
 		Use:     "log",
 		Short:   "Look into the files of a log, without a broker",
 		Example: "  sluice log dump data/orders-0",
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:    cobra.ArbitraryArgs,
 	}
 	c.AddCommand(a.logDumpCmd())
-	return c
+	return a.group(c)
 }
 
 func (a *app) logDumpCmd() *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -64,24 +65,47 @@ func (a *app) run(args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	err := root.ExecuteContext(context.Background())
+	err := refuseTool(root, words)
 	if err == nil {
-		return 0
+		err = root.ExecuteContext(context.Background())
 	}
-	code := exitFailed
+	prefix := "sluice: "
+	if len(words) > 0 && (strings.HasPrefix(words[0], "kafka-") ||
+		slices.Contains(absentTools, words[0])) {
+		prefix = ""
+	}
+	return a.end(err, prefix)
+}
+
+// end prints what there is to say about how a command ended and returns the exit code.
+func (a *app) end(err error, prefix string) int {
 	var e *exit
-	if errors.As(err, &e) {
-		code = e.code
-	}
-	text := err.Error()
 	switch {
-	case text == "":
-	case len(words) > 0 && strings.HasPrefix(words[0], "kafka-"):
-		fmt.Fprintln(a.err, text)
-	default:
-		fmt.Fprintln(a.err, "sluice: "+text)
+	case err == nil:
+		return 0
+	case errors.As(err, &e):
+		if e.text == "" {
+			return e.code
+		}
+	case errors.Is(err, context.Canceled):
+		// Only a signal ends a command's context without another cause.
+		return exitInterrupted
 	}
-	return code
+	for _, one := range each(err) {
+		fmt.Fprintln(a.err, prefix+one.Error())
+	}
+	if e != nil {
+		return e.code
+	}
+	return exitFailed
+}
+
+// each returns the errors that were joined, or the error alone.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // dispatch returns the words for the root command. A binary that is called by the name of one of
@@ -93,9 +117,15 @@ func dispatch(root *cobra.Command, args []string) []string {
 			return append([]string{name}, args[1:]...)
 		}
 	}
+	if slices.Contains(absentTools, name) {
+		return append([]string{name}, args[1:]...)
+	}
 	words := args[1:]
-	if len(words) > 0 && strings.HasPrefix(words[0], "kafka-") {
-		words = append([]string{strings.TrimSuffix(words[0], ".sh")}, words[1:]...)
+	if len(words) > 0 {
+		tool := strings.TrimSuffix(words[0], ".sh")
+		if strings.HasPrefix(tool, "kafka-") || slices.Contains(absentTools, tool) {
+			words = append([]string{tool}, words[1:]...)
+		}
 	}
 	if words == nil {
 		words = []string{}
@@ -120,12 +150,17 @@ func (a *app) root() *cobra.Command {
 			"  sluice consume hello -o start -e",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Version:       versionInfo().line(),
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return c.Help()
+		},
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%v; see %s --help", err, c.CommandPath())
-	})
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.bootstrap, "bootstrap-server", "b", "",
 		"brokers to ask first, host:port[,host:port…] (default "+client.DefaultBootstrap+")")
@@ -146,21 +181,6 @@ func (a *app) root() *cobra.Command {
 	}
 	checkArgs(root)
 	return root
-}
-
-// checkArgs makes every wrong number of words end with exit code 2 and a pointer to the help.
-func checkArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usagef("%v; see %s --help", err, c.CommandPath())
-			}
-			return nil
-		}
-	}
-	for _, sub := range c.Commands() {
-		checkArgs(sub)
-	}
 }
 
 // interruptible returns a context that ends with the first SIGINT or SIGTERM; a second one ends the

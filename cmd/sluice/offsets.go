@@ -168,6 +168,29 @@ func (r *resolver) cursor(s span, topic string, partition int32) (cursor, error)
 	return c, err
 }
 
+// beyond words a hint if a span begins at an offset that lies behind the end of every partition, so
+// that nobody wonders why nothing is printed.
+func (r *resolver) beyond(s span, parts []cursor) string {
+	if s.from.base != atOffset || len(parts) == 0 {
+		return ""
+	}
+	hint := ""
+	for _, p := range parts {
+		end, err := lookup(r.ends, p.topic, p.partition)
+		if err != nil || s.from.n <= end {
+			return ""
+		}
+		if hint == "" {
+			hint = fmt.Sprintf("offset %d is beyond the end (%d) of partition %d", s.from.n, end,
+				p.partition)
+		}
+	}
+	if more := len(parts) - 1; more > 0 {
+		hint += ", and of " + plural(more, "more partition")
+	}
+	return hint
+}
+
 func (r *resolver) resolve(p point, c cursor, start, end int64) (int64, error) {
 	at := p.n
 	switch p.base {

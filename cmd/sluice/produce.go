@@ -51,15 +51,15 @@ func (a *app) produceCmd() *cobra.Command {
 	f.StringVarP(&p.file, "file", "f", "-", "file to read; - is standard input")
 	f.StringVarP(&p.keySeparator, "key-separator", "k", "",
 		"split each line into key and value at the first of these (escapes as in \\t)")
-	f.StringArrayVarP(&p.headers, "header", "H", nil, "header name=value on each record; may be repeated")
+	f.StringArrayVarP(&p.headers, "header", "H", nil, "header `name=value` on each record; may be repeated")
 	f.StringVar(&p.compression, "compression", "none", "none, gzip, snappy, lz4 or zstd")
 	f.StringVar(&p.acks, "acks", "all", "who must have a record: 0 (nobody asked), 1 (leader) or all")
-	f.Int32VarP(&p.partition, "partition", "p", -1, "write to this partition; -1 lets keys decide")
+	f.Int32VarP(&p.partition, "partition", "p", -1, "write to partition `N`; -1 lets keys decide")
 	f.BoolVar(&p.tombstone, "tombstone", false, "an empty value is null, which deletes its key")
 	f.StringVar(&p.nullMarker, "null", "", "a key or value that is exactly this text is null")
 	f.StringVar(&p.delimiter, "delimiter", `\n`, "what ends a line (escapes as in \\0)")
-	f.IntVar(&p.lineMax, "max-line-bytes", lineBytesMax, "refuse lines longer than this")
-	f.DurationVar(&p.linger, "linger", 0, "wait this long for a batch to fill (default 5ms, piped 50ms)")
+	f.IntVar(&p.lineMax, "max-line-bytes", lineBytesMax, "refuse lines of more than `N` bytes")
+	f.DurationVar(&p.linger, "linger", 0, "wait up to `TIME` for a batch to fill (default 5ms, piped 50ms)")
 	f.BoolVar(&p.autoCreate, "allow-auto-topic-creation", false, "let the broker make a missing topic")
 	f.BoolVarP(&p.quiet, "quiet", "q", false, "no progress")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -72,6 +72,9 @@ func (a *app) produceCmd() *cobra.Command {
 func (a *app) runProduce(c *cobra.Command, p *produceFlags) error {
 	s, err := a.settings()
 	if err != nil {
+		return err
+	}
+	if err := checkNames(p.topic); err != nil {
 		return err
 	}
 	if c.Flags().Changed("partition") && p.partition < 0 {

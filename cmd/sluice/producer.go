@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -116,7 +117,9 @@ type transfer struct {
 	cl     *kgo.Client
 	cancel context.CancelCauseFunc
 	meter  *meter
-	acked  atomic.Int64 // Read by the end of the run, after all promises.
+	// compacted says that the topic is compacted, as far as is known.
+	compacted bool
+	acked     atomic.Int64 // Read by the end of the run, after all promises.
 }
 
 // produce sends what the source gives and returns when all of it is acknowledged, or with the first
@@ -142,8 +145,7 @@ func (a *app) produce(parent context.Context, s *client.Settings, p producing, n
 	if err := p.checkTopic(signals, cl); err != nil {
 		return 0, err
 	}
-	p.limitBatches(signals, cl)
-	t := &transfer{cl: cl, cancel: cancel, meter: m}
+	t := &transfer{cl: cl, cancel: cancel, meter: m, compacted: p.fitTopic(signals, cl)}
 	read := make(chan error, 1)
 	go func() { read <- t.pump(ctx, signals, p, next) }()
 	var readErr error
@@ -231,7 +233,27 @@ func (t *transfer) promise(r *kgo.Record, err error) {
 	if errors.Is(err, kgo.ErrRecordTimeout) {
 		err = errors.New("the broker did not acknowledge it within the delivery timeout")
 	}
-	t.cancel(&refusedError{bytes, client.Explain(err, "")})
+	t.cancel(&refusedError{bytes, client.Explain(err, t.why(r, err))})
+}
+
+// why words what the broker has against a record, where that can be told from the record and the
+// topic. The client library drops the broker's own message and keeps the code, which alone often
+// does not say enough.
+func (t *transfer) why(r *kgo.Record, err error) string {
+	switch {
+	case errors.Is(err, kerr.InvalidRecord) && t.compacted && r.Key == nil:
+		return "a compacted topic needs a key in every record"
+	case errors.Is(err, kerr.InvalidRecord):
+		return "the broker found the record not valid; its log or the topic's configuration says why"
+	case errors.Is(err, kerr.MessageTooLarge):
+		return "it is larger than the topic's max.message.bytes allows"
+	case errors.Is(err, kerr.InvalidTimestamp):
+		return "its time is outside of what the topic's message.timestamp.before.max.ms and " +
+			"message.timestamp.after.max.ms allow"
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return "the topic or partition does not exist"
+	}
+	return ""
 }
 
 // checkTopic finds out at once what would otherwise come up only with the first record.
@@ -255,7 +277,7 @@ func (p *producing) checkTopic(ctx context.Context, cl *kgo.Client) error {
 				p.topic, p.topic)
 		case err == kerr.UnknownTopicOrPartition, err == kerr.LeaderNotAvailable:
 		case err != nil:
-			return fmt.Errorf("topic %s: %w", p.topic, client.Explain(err, ""))
+			return topicError(p.topic, err)
 		case int(p.partition) >= len(t.Partitions):
 			return fmt.Errorf("topic %s has no partition %d: it has %s", p.topic, p.partition,
 				plural(len(t.Partitions), "partition"))
@@ -264,19 +286,23 @@ func (p *producing) checkTopic(ctx context.Context, cl *kgo.Client) error {
 	return nil
 }
 
-// limitBatches makes batches no larger than the topic takes. A topic that does not tell is taken to
-// have the default, and the broker has the last word anyway.
-func (p *producing) limitBatches(ctx context.Context, cl *kgo.Client) {
+// fitTopic makes batches no larger than the topic takes, and tells whether it is compacted. A topic
+// that does not tell is taken to have the default, and the broker has the last word anyway.
+func (p *producing) fitTopic(ctx context.Context, cl *kgo.Client) (compacted bool) {
 	topic := []resource{{kmsg.ConfigResourceTypeTopic, p.topic}}
 	entries, _, err := describeConfigs(ctx, cl, topic, false)
 	if err != nil {
-		return
+		return false
 	}
 	for _, e := range entries[0] {
+		if e.Name == "cleanup.policy" {
+			compacted = strings.Contains(e.text(), "compact")
+		}
 		if n, err := strconv.ParseInt(e.text(), 10, 32); e.Name == "max.message.bytes" && err == nil {
 			p.batchLimit.Store(max(1, min(p.batchLimit.Load(), int32(n))))
 		}
 	}
+	return compacted
 }
 
 // pingTopicTimeout bounds the first question about a topic.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -41,12 +42,17 @@ func (a *app) serverCmd() *cobra.Command {
 		Example: "  sluice server --override listeners=PLAINTEXT://127.0.0.1:9092 --override log.dirs=./data\n" +
 			"  sluice server --config server.properties --log-level debug\n" +
 			"  sluice server --config server.properties --daemon",
-		Args: cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("a configuration is given with a flag: sluice server --config %s", args[0])
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error { return a.runServer(c.Context(), &f) },
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.config, "config", "", "server.properties to read")
-	fl.StringArrayVar(&f.overrides, "override", nil, "key=value that wins over the file; may be repeated")
+	fl.StringArrayVar(&f.overrides, "override", nil, "`key=value` that wins over the file; may be repeated")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	fl.BoolVar(&f.daemon, "daemon", false, "run in the background, once it has started well")
@@ -66,7 +72,11 @@ func (f *serverFlags) load() (*config.Server, error) {
 	}
 	cfg, err := config.Load(text, f.overrides)
 	if err != nil {
-		return nil, fmt.Errorf("the configuration is not valid: %w", err)
+		var all []error
+		for _, one := range each(err) {
+			all = append(all, fmt.Errorf("the configuration is not valid: %w", one))
+		}
+		return nil, errors.Join(all...)
 	}
 	return cfg, nil
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,12 +30,11 @@ func (a *app) topicCmd() *cobra.Command {
 		Example: "  sluice topic create orders -p 12 -c retention.ms=86400000\n" +
 			"  sluice topic list\n" +
 			"  sluice topic describe orders",
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: cobra.ArbitraryArgs,
 	}
 	c.AddCommand(a.topicCreateCmd(), a.topicListCmd(), a.topicDescribeCmd(), a.topicAlterCmd(),
 		a.topicDeleteCmd())
-	return c
+	return a.group(c)
 }
 
 func (a *app) topicCreateCmd() *cobra.Command {
@@ -50,9 +50,9 @@ func (a *app) topicCreateCmd() *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 	}
 	f := c.Flags()
-	f.Int32VarP(&t.partitions, "partitions", "p", -1, "number of partitions; -1 is the broker's default")
-	f.Int16VarP(&t.replicas, "replicas", "r", -1, "replicas of each; -1 is the broker's default")
-	f.StringArrayVarP(&configs, "config", "c", nil, "topic configuration key=value; may be repeated")
+	f.Int32VarP(&t.partitions, "partitions", "p", -1, "number `N` of partitions; -1 is the broker's default")
+	f.Int16VarP(&t.replicas, "replicas", "r", -1, "replicas `N` of each; -1 is the broker's default")
+	f.StringArrayVarP(&configs, "config", "c", nil, "topic configuration `key=value`; may be repeated")
 	f.BoolVar(&ifNotExists, "if-not-exists", false, "let a topic that exists be")
 	f.BoolVar(&dryRun, "dry-run", false, "only let the broker check the request")
 	a.addOutput(c, true)
@@ -122,7 +122,11 @@ func (a *app) report(results []result) error {
 	for _, r := range results {
 		switch {
 		case r.Error != "":
-			a.warnf("%s: %s", r.Name, r.Error)
+			if strings.HasPrefix(r.Error, "topic "+r.Name+" ") {
+				a.warnf("%s", r.Error)
+			} else {
+				a.warnf("%s: %s", r.Name, r.Error)
+			}
 		case r.Partitions > 0:
 			fmt.Fprintf(a.out, "%s %s (%s, %s)\n", r.Name, r.Status,
 				plural(int(r.Partitions), "partition"), plural(int(r.Replicas), "replica"))
@@ -221,6 +225,9 @@ func (a *app) topicDescribeCmd() *cobra.Command {
 	c.Flags().BoolVar(&allConfigs, "all-configs", false, "with the configs that are at their default")
 	a.addOutput(c, true)
 	c.RunE = func(c *cobra.Command, names []string) error {
+		if err := checkNames(names...); err != nil {
+			return err
+		}
 		return a.ask(c, func(ctx context.Context, adm *kadm.Client, cl *kgo.Client) error {
 			topics, err := describeTopics(ctx, cl, names, pagePartitions)
 			if err != nil {
@@ -296,7 +303,7 @@ func addConfigs(ctx context.Context, cl *kgo.Client, topics []topicInfo, all boo
 	}
 	for i := range topics {
 		if errs[i] != nil {
-			return fmt.Errorf("topic %s: %w", topics[i].Name, errs[i])
+			return topicError(topics[i].Name, errs[i])
 		}
 		for _, e := range entries[i] {
 			if all || e.source != kmsg.ConfigSourceDefaultConfig {
@@ -353,11 +360,14 @@ func (a *app) topicAlterCmd() *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 	}
 	f := c.Flags()
-	f.Int32VarP(&partitions, "partitions", "p", 0, "new number of partitions, which can only grow")
-	f.StringArrayVarP(&set, "set", "s", nil, "set a config, key=value; may be repeated")
-	f.StringArrayVarP(&remove, "delete", "d", nil, "put a config back to its default; may be repeated")
+	f.Int32VarP(&partitions, "partitions", "p", 0, "new number `N` of partitions, which can only grow")
+	f.StringArrayVarP(&set, "set", "s", nil, "set a config, `key=value`; may be repeated")
+	f.StringArrayVarP(&remove, "delete", "d", nil, "put a config `key` back to its default; may be repeated")
 	a.addOutput(c, true)
 	c.RunE = func(c *cobra.Command, names []string) error {
+		if err := checkNames(names...); err != nil {
+			return err
+		}
 		configs, err := parseConfigs(set)
 		if err != nil {
 			return err
@@ -379,7 +389,7 @@ func (a *app) topicAlterCmd() *cobra.Command {
 					err = growTopic(ctx, cl, name, partitions, nil, timeoutMs(ctx))
 				}
 				if err != nil {
-					r.Status, r.Error = "failed", client.Explain(err, "").Error()
+					r.Status, r.Error = "failed", resultError(name, err)
 				}
 				results = append(results, r)
 			}
@@ -400,6 +410,9 @@ func (a *app) topicDeleteCmd() *cobra.Command {
 	c.Flags().BoolVar(&ifExists, "if-exists", false, "let a topic that does not exist be")
 	a.addOutput(c, true)
 	c.RunE = func(c *cobra.Command, names []string) error {
+		if err := checkNames(names...); err != nil {
+			return err
+		}
 		return a.ask(c, func(ctx context.Context, _ *kadm.Client, cl *kgo.Client) error {
 			var results []result
 			for _, name := range names {
@@ -409,7 +422,7 @@ func (a *app) topicDeleteCmd() *cobra.Command {
 				case ifExists && errors.Is(err, kerr.UnknownTopicOrPartition):
 					r.Status = "absent"
 				case err != nil:
-					r.Status, r.Error = "failed", client.Explain(err, "").Error()
+					r.Status, r.Error = "failed", resultError(name, err)
 				}
 				results = append(results, r)
 			}

@@ -105,7 +105,7 @@ func addDescribed(topics []topicInfo, t *kmsg.DescribeTopicPartitionsResponseTop
 		return topics, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("topic %s: %w", *t.Topic, err)
+		return nil, topicError(*t.Topic, err)
 	}
 	if n := len(topics); n == 0 || topics[n-1].Name != *t.Topic {
 		info := topicInfo{Name: *t.Topic, ID: topicID(t.TopicID), Internal: t.IsInternal}
@@ -138,7 +138,7 @@ func describeByMetadata(ctx context.Context, cl *kgo.Client, names []string) ([]
 			continue
 		}
 		if t.Err != nil {
-			return nil, fmt.Errorf("topic %s: %w", t.Topic, t.Err)
+			return nil, topicError(t.Topic, t.Err)
 		}
 		info := topicInfo{
 			Name: t.Topic, ID: topicID(t.ID), Internal: t.IsInternal,

@@ -39,14 +39,28 @@ func (s *Settings) Dial(ctx context.Context, more ...kgo.Opt) (*kgo.Client, erro
 	}
 	ping, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	if err := cl.Ping(ping); err != nil {
-		cl.Close()
+	if err := await(ping, func() error { return cl.Ping(ping) }); err != nil {
+		// Closing waits for the same answer, and the process is about to end anyway.
+		go cl.Close()
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, &UnreachableError{s.Bootstrap, reason(err)}
 	}
 	return cl, nil
+}
+
+// await runs f and returns its error, or that of the context if it ends first. The client gives its
+// first question on a connection a time of its own, which knows nothing of the caller's context.
+func await(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // reason words why a connection failed.
@@ -62,6 +76,14 @@ func reason(err error) string {
 		return "the connection was closed at once; is it a Kafka listener without TLS and SASL?"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
 		return fmt.Sprintf("no answer within %d s", pingTimeout/time.Second)
+	}
+	switch text := err.Error(); {
+	case strings.Contains(text, "beginning of an HTTP response"):
+		return "what answers there speaks HTTP; is it the port of a Kafka listener?"
+	case strings.Contains(text, "tls alert record"):
+		return "what answers there speaks TLS, which these tools do not"
+	case strings.Contains(text, "invalid large response size"):
+		return "what answers there does not speak Kafka's protocol"
 	}
 	return err.Error()
 }
