@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sluice/engine/catalog/config"
+	"sluice/pagecache"
 )
 
 const (
@@ -30,6 +31,17 @@ const (
 func (a *app) daemon(ctx context.Context, f *serverFlags, cfg *config.Server) error {
 	if err := os.MkdirAll(cfg.LogDirs[0], 0o755); err != nil {
 		return err
+	}
+	// A second daemon would complain into the log of the first.
+	for _, dir := range cfg.LogDirs {
+		lock, err := pagecache.OS{}.Lock(filepath.Join(dir, ".lock"))
+		if errors.Is(err, pagecache.ErrLocked) {
+			return fmt.Errorf("log dir %s is in use by another broker", dir)
+		}
+		if err == nil {
+			// Any other trouble, and a broker that comes in between, is for the start itself to find.
+			_ = lock.Close()
+		}
 	}
 	path := f.logFile
 	if path == "" {

@@ -50,7 +50,7 @@ func (a *app) kafkaServerStop() kafkaTool {
 	return kafkaTool{
 		name:  "kafka-server-stop",
 		about: "End every broker of this user on this host, or those named, and wait for it",
-		example: "  kafka-server-stop\n" +
+		example: "  kafka-server-stop    (every broker of this user on this host)\n" +
 			"  kafka-server-stop --node-id 1\n" +
 			"  kafka-server-stop server.properties",
 		words: true,

@@ -79,8 +79,9 @@ func logFiles(path string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		if e.Type().IsRegular() && logdump.KindOf(e.Name()) != logdump.Unknown {
-			files = append(files, filepath.Join(path, e.Name()))
+		file := filepath.Join(path, e.Name())
+		if e.Type().IsRegular() && logdump.KindOf(file) != logdump.Unknown {
+			files = append(files, file)
 		}
 	}
 	if len(files) == 0 {

@@ -78,7 +78,31 @@ func (f *serverFlags) load() (*config.Server, error) {
 		}
 		return nil, errors.Join(all...)
 	}
+	if n := oddLines(text); n > 0 && len(cfg.Warnings) > oddWarningsMax {
+		more := len(cfg.Warnings) - oddWarningsMax
+		cfg.Warnings = append(cfg.Warnings[:oddWarningsMax:oddWarningsMax], fmt.Sprintf(
+			"and %d more; %s of %s without = or :, is it a server.properties?", more,
+			plural(n, "line"), f.config))
+	}
 	return cfg, nil
+}
+
+// oddWarningsMax is how many warnings about a file that looks like no properties file are enough.
+const oddWarningsMax = 5
+
+// oddLines counts the lines of a properties file that have neither = nor :. Blanks may stand in
+// their place, but nobody writes that on purpose.
+func oddLines(text string) int {
+	count, continued := 0, false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		comment := line == "" || line[0] == '#' || line[0] == '!'
+		if !continued && !comment && !strings.ContainsAny(line, "=:") {
+			count++
+		}
+		continued = !comment && strings.HasSuffix(line, `\`)
+	}
+	return count
 }
 
 // logger makes the broker's logger.

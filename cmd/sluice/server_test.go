@@ -74,8 +74,13 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("log %q, %v", log, err)
 	}
 	again := run(t, "", "server", "--config", properties, "--daemon")
-	if again.code != 1 || !strings.Contains(again.err, "the broker did not start") {
+	if again.code != 1 || !strings.Contains(again.err, "is in use by another broker") {
 		t.Errorf("started twice: %+v", again)
+	}
+	// The refusal is for who asked, not for the log of the broker that runs.
+	after, err := os.ReadFile(filepath.Join(data, "sluice.log"))
+	if err != nil || !bytes.HasPrefix(after, log) || bytes.Contains(after, []byte("in use")) {
+		t.Errorf("log %q, %v", after, err)
 	}
 	r = run(t, "", "kafka-server-stop", "--node-id", "4712")
 	if r.code != 1 || !strings.Contains(r.err, "No kafka server to stop") {
@@ -119,6 +124,10 @@ func TestLogDump(t *testing.T) {
 	partition := filepath.Join(dir, "dumped-0")
 	r := run(t, "", "log", "dump", partition, "--records", "--verify")
 	if r.code != 0 || strings.Count(r.out, `"k" = "one"  h: "x"`) != 5 || !strings.Contains(r.out, "offsets 8 to 9") {
+		t.Errorf("%+v", r)
+	}
+	r = run(t, "", "log", "dump", filepath.Join(dir, "sluice-metadata"))
+	if r.code != 0 || !strings.Contains(r.out, "journal of topics, configs and ids; Sluice's own") {
 		t.Errorf("%+v", r)
 	}
 	segment := filepath.Join(partition, "00000000000000000000.log")
@@ -183,4 +192,35 @@ func TestAwaitListening(t *testing.T) {
 	if !listens(os.Getpid(), port) || !listens(os.Getpid(), 0) || listens(os.Getpid(), port^1) {
 		t.Error("own listener not seen, or another one")
 	}
+}
+
+// TestNoPropertiesFile: a file that is something else gets a few warnings and a question, not one
+// for each of its lines.
+func TestNoPropertiesFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "readme")
+	text := strings.Repeat("these words mean nothing\n", 2)
+	for _, word := range strings.Fields("one two three four five six seven eight") {
+		text += word + "\n"
+	}
+	if err := os.WriteFile(path, []byte(text+"node.id=1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := (&serverFlags{config: path}).load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := cfg.Warnings[len(cfg.Warnings)-1]
+	if len(cfg.Warnings) != 6 || !strings.Contains(last, "10 lines of "+path+" without = or :") {
+		t.Errorf("%q", cfg.Warnings)
+	}
+	f := func(text string, want int) {
+		t.Helper()
+		if got := oddLines(text); got != want {
+			t.Errorf("%q: %d odd lines, want %d", text, got, want)
+		}
+	}
+	f("", 0)
+	f("# words\n! words\n\n  # words\na=1\nb: 2\n", 0)
+	f("a=1,\\\n  2,\\\n  3\nb=4\n", 0)
+	f("a=1\nwords\n", 1)
 }

@@ -26,7 +26,28 @@ const (
 	Snapshot
 	Checkpoint // Lines behind a version and a count.
 	Properties // Lines of names and values.
+	Own        // A file of Sluice's that Kafka does not have; OwnMeaning says which.
 )
+
+// metadataFolder is where a broker keeps the metadata's journal and its snapshots.
+const metadataFolder = "sluice-metadata"
+
+// OwnMeaning says what a file of kind Own is for, or nothing for any other file.
+func OwnMeaning(path string) string {
+	inMetadata := false
+	if abs, err := filepath.Abs(path); err == nil {
+		inMetadata = filepath.Base(filepath.Dir(abs)) == metadataFolder
+	}
+	switch ext := filepath.Ext(plainName(path)); {
+	case ext == ".seal":
+		return "what a segment and its indexes were when it was closed; Sluice's own"
+	case ext == ".journal":
+		return "the journal of topics, configs and ids; Sluice's own"
+	case ext == ".snapshot" && inMetadata:
+		return "a snapshot of topics, configs and ids; Sluice's own"
+	}
+	return ""
+}
 
 // The sizes of entries, in bytes; see Kafka's OffsetIndex, TimeIndex, AbortedTxn and
 // ProducerStateManager.
@@ -42,13 +63,22 @@ const (
 // snapshots less.
 const smallFileMax = 256 << 20
 
-// KindOf tells a file's kind by its name. A name that deletion or cleaning gave a suffix counts
-// too.
-func KindOf(path string) Kind {
+// plainName is a file's name without the suffix that deletion or cleaning gave it.
+func plainName(path string) string {
 	name := filepath.Base(path)
 	for _, suffix := range []string{".deleted", ".cleaned", ".swap"} {
 		name = strings.TrimSuffix(name, suffix)
 	}
+	return name
+}
+
+// KindOf tells a file's kind by its name. A name that deletion or cleaning gave a suffix counts
+// too.
+func KindOf(path string) Kind {
+	if OwnMeaning(path) != "" {
+		return Own
+	}
+	name := plainName(path)
 	switch name {
 	case "leader-epoch-checkpoint", "recovery-point-offset-checkpoint",
 		"replication-offset-checkpoint", "log-start-offset-checkpoint":

@@ -255,3 +255,28 @@ func FuzzFiles(f *testing.F) {
 		_ = k.File(path)
 	})
 }
+
+// TestKinds: files that only Sluice has are told from Kafka's, also where the suffix is the same.
+func TestKinds(t *testing.T) {
+	f := func(path string, want Kind) {
+		t.Helper()
+		if got := KindOf(path); got != want {
+			t.Errorf("%s: kind %d, want %d", path, got, want)
+		}
+	}
+	f("d/t-0/00000000000000000000.log", Segment)
+	f("d/t-0/00000000000000000007.snapshot", Snapshot)
+	f("d/t-0/00000000000000000007.seal", Own)
+	f("d/t-0/00000000000000000007.seal.deleted", Own)
+	f("d/sluice-metadata/00000000000000000001.journal", Own)
+	f("d/sluice-metadata/00000000000000000001.snapshot", Own)
+	f("d/t-0/notes.txt", Unknown)
+	var out bytes.Buffer
+	p := Printer{Out: bufio.NewWriter(&out)}
+	if err := p.File("d/t-0/00000000000000000007.seal.deleted"); err != nil || p.Wrong() != 0 {
+		t.Error(err)
+	}
+	if err := p.Out.Flush(); err != nil || !strings.Contains(out.String(), "Sluice's own") {
+		t.Errorf("%q, %v", &out, err)
+	}
+}

@@ -117,6 +117,10 @@ func (p *Printer) File(path string) error {
 			p.entry(path, "line", map[string]string{"text": line}, "  %s", line)
 		}
 		return err
+	case Own:
+		meaning := OwnMeaning(path)
+		p.entry(path, "own", map[string]string{"text": meaning}, "  %s", meaning)
+		return nil
 	}
 	return fmt.Errorf("%s is no file of a log: its name says neither segment, index, snapshot nor "+
 		"checkpoint", path)
@@ -182,8 +186,8 @@ func (p *Printer) batch(path string, b Found) {
 		horizon := b.BaseTimestamp()
 		v.DeleteHorizonMs = &horizon
 	}
-	p.entry(path, "batch", v, "  offsets %d to %d  %d records  %d bytes at %d  %s  %s  epoch %d%s%s",
-		v.BaseOffset, v.LastOffset, v.Count, v.Size, v.Position, v.Codec, clock(v.MaxTimestamp),
+	p.entry(path, "batch", v, "  offsets %d to %d  %s  %d bytes at %d  %s  %s  epoch %d%s%s",
+		v.BaseOffset, v.LastOffset, countText(v.Count), v.Size, v.Position, v.Codec, clock(v.MaxTimestamp),
 		v.LeaderEpoch, producerText(&v), validText(v.Valid))
 	if !v.Valid {
 		p.wrong++
@@ -200,6 +204,13 @@ func (p *Printer) batch(path string, b Found) {
 		p.entry(path, "error", map[string]string{"text": err.Error()},
 			"    the records cannot be read: %v", err)
 	}
+}
+
+func countText(count int32) string {
+	if count == 1 {
+		return "1 record"
+	}
+	return fmt.Sprintf("%d records", count)
 }
 
 func producerText(v *batchJSON) string {
