@@ -56,6 +56,7 @@ func (a *app) consumeCmd() *cobra.Command {
 	fl.StringVarP(&f.offset, "offset", "o", "start", "where to begin, and end: "+offsetForms)
 	fl.Int64VarP(&f.num, "num", "n", 0, "end after `N` records; 0 is no bound")
 	fl.Int32SliceVarP(&f.partitions, "partitions", "p", nil, "only these partitions, `N,N`")
+	fl.Lookup("partitions").DefValue = "" // Or the help would show an empty Go slice.
 	fl.StringVarP(&f.format, "format", "f", `%v\n`, "how to print a record")
 	fl.BoolVar(&f.committed, "read-committed", false, "leave out what transactions have not committed")
 	fl.BoolVarP(&f.exitAtEnd, "exit-at-end", "e", false, "end at what is the end of the log now")
