@@ -42,6 +42,7 @@ bench-strace: build ## what the built binary reads from log files while 1 GiB is
 
 lint: ## vet, staticcheck, gofumpt
 	$(GO) vet $(PACKAGES)
+	$(GO) vet -tags interop ./interop/...
 	$(GO) tool staticcheck $(PACKAGES)
 	@out=$$(git ls-files '*.go' | xargs $(GO) tool gofumpt -l); \
 	if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
