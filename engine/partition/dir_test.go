@@ -158,6 +158,7 @@ func TestQueueIsBounded(t *testing.T) {
 	b.dir.queueBytesMax = 1000
 	var order []int64
 	queued, refused := 0, 0
+	b.log.mu.Lock() // The writer must not empty the queue meanwhile.
 	for i := range 10 {
 		a := &Append{
 			Batch: payload{bytes: 200, seed: i}.batch(t), LeaderEpoch: b.epoch,
@@ -172,6 +173,7 @@ func TestQueueIsBounded(t *testing.T) {
 	if queued == 0 || refused == 0 || queued+refused != 10 || b.log.QueuedBytes() > 1000 {
 		t.Errorf("%d queued with %d bytes, %d refused", queued, b.log.QueuedBytes(), refused)
 	}
+	b.log.mu.Unlock()
 	b.settle()
 	for i, offset := range order {
 		if offset != int64(i) {
