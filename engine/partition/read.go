@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"sort"
 
 	"sluice/wire"
@@ -89,6 +90,9 @@ func contains(list []*segment, seg *segment) bool {
 	return i < len(list) && list[i] == seg
 }
 
+// errDamagedOffsets: the offsets of a closed segment's batches do not ascend.
+var errDamagedOffsets = errors.New("offsets of a segment do not ascend")
+
 // planner plans one region in one segment. Positions that it works with are always boundaries
 // between batches.
 type planner struct {
@@ -125,6 +129,11 @@ func (p *planner) plan() (found bool, err error) {
 			p.stop = true
 			return false, err
 		}
+	}
+	if end.offset <= p.r.Offset {
+		// Only a base offset that was damaged on disk, which no checksum covers, ends a region before
+		// the offset that it was to hold.
+		return false, errDamagedOffsets
 	}
 	// A first batch that MinOne lets through may be all that there is.
 	p.r.Limited = p.r.Limited && (end.position < limit.position || limit.offset < p.bound)
