@@ -66,21 +66,3 @@ func AppendResponseHeader(dst []byte, correlationID int32, flexible bool) []byte
 	}
 	return dst
 }
-
-// BeginResponse appends a frame's length, to be filled in by EndResponse, and the response header
-// that fits the request's key and version.
-func BeginResponse(dst []byte, h *RequestHeader) []byte {
-	dst = append(dst, 0, 0, 0, 0)
-	flexible := ResponseHeaderVersion(h.APIKey, h.APIVersion) == 1
-	return AppendResponseHeader(dst, h.CorrelationID, flexible)
-}
-
-// EndResponse fills in the length of the frame that begins at index start of buf and ends at its
-// end, counting outside bytes that are sent with it from elsewhere (the regions of a fetch).
-func EndResponse(buf []byte, start int, outside int64) {
-	n := int64(len(buf)-start-FrameLengthSize) + outside
-	if n < 0 || n > 1<<31-1 {
-		panic("BUG: a response frame's length does not fit its field")
-	}
-	binary.BigEndian.PutUint32(buf[start:], uint32(n))
-}

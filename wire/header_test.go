@@ -88,17 +88,15 @@ func TestResponseHeader(t *testing.T) {
 	t.Parallel()
 	f := func(key, version int16, want string) {
 		t.Helper()
-		h := RequestHeader{APIKey: key, APIVersion: version, CorrelationID: 5}
-		frame := BeginResponse([]byte("x"), &h)
-		EndResponse(frame, 1, 1000)
-		if string(frame[1:]) != want {
-			t.Errorf("%s v%d: %q", APIName(key), version, frame[1:])
+		header := AppendResponseHeader([]byte("x"), 5, ResponseHeaderVersion(key, version) == 1)
+		if string(header[1:]) != want {
+			t.Errorf("%s v%d: %q", APIName(key), version, header[1:])
 		}
 	}
-	f(KeyMetadata, 8, "\x00\x00\x03\xec\x00\x00\x00\x05")
-	f(KeyMetadata, 9, "\x00\x00\x03\xed\x00\x00\x00\x05\x00")
-	f(KeyAPIVersions, 3, "\x00\x00\x03\xec\x00\x00\x00\x05")
-	f(KeySASLHandshake, 1, "\x00\x00\x03\xec\x00\x00\x00\x05")
+	f(KeyMetadata, 8, "\x00\x00\x00\x05")
+	f(KeyMetadata, 9, "\x00\x00\x00\x05\x00")
+	f(KeyAPIVersions, 3, "\x00\x00\x00\x05")
+	f(KeySASLHandshake, 1, "\x00\x00\x00\x05")
 	if ResponseHeaderVersion(999, 0) != 0 {
 		t.Error("an unknown key")
 	}

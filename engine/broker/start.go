@@ -44,9 +44,6 @@ func (b *Broker) supported() error {
 				"PLAINTEXT only", l.Name, l.Protocol)
 		}
 	}
-	if config.Resolve(b.cfg.TopicLayers(nil, nil, nil)).Durability == config.DurabilityDisk {
-		return errors.New("log.durability=disk is not available in this version; allowed: pagecache")
-	}
 	if b.cfg.IOEngine == "io_uring" {
 		return errors.New("io.engine=io_uring is not available in this build; allowed: auto, epoll")
 	}

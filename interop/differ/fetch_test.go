@@ -158,6 +158,7 @@ func TestFetchWakes(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
+			// Lets the fetch begin to wait in most runs; the answer is the same where it does not.
 			time.Sleep(300 * time.Millisecond)
 			other.fill("fe-wake", 0, 1, 3)
 		}()
