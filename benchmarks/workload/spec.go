@@ -64,14 +64,16 @@ type Spec struct {
 	// Replication is the replication factor of topics the run creates; 0 leaves it to the broker.
 	Replication int `yaml:"replication" json:"replication"`
 	// TopicConfig is given to CreateTopics as it stands (retention.bytes=…).
-	TopicConfig map[string]string `yaml:"topic_config" json:"topic_config,omitempty"`
+	TopicConfig map[string]string `yaml:"topic_config,omitempty" json:"topic_config,omitempty"`
 	// Keep leaves the topics behind; otherwise those that the run created are deleted at its end.
 	Keep bool `yaml:"keep" json:"keep"`
 
 	// RecordSize is the size of a record's value in bytes: "1024", "uniform:100-2000",
 	// "normal:1024,256" (mean, standard deviation) or "zipf:100-100000".
 	RecordSize string `yaml:"record_size" json:"record_size"`
-	// BatchBytes bounds an encoded batch, BatchRecords its records (1: unbatched; 0: no bound).
+	// BatchBytes bounds an encoded batch before compression, its header of 61 bytes included;
+	// BatchRecords bounds its records (1: unbatched; 0: no bound). A batch is closed before the
+	// record that would exceed either bound, or when Linger is over. See BatchFit.
 	BatchBytes   int `yaml:"batch_bytes" json:"batch_bytes"`
 	BatchRecords int `yaml:"batch_records" json:"batch_records"`
 	// Linger is how long an open-loop batch waits for more records after its first.
@@ -108,7 +110,7 @@ type Spec struct {
 	// Rate is the asked rate in records/s (open loop); 0 is as fast as acknowledged (closed loop).
 	Rate float64 `yaml:"rate" json:"rate"`
 	// Search, if not nil, looks for the highest rate within a bound on p99.
-	Search *Search `yaml:"search" json:"search,omitempty"`
+	Search *Search `yaml:"search,omitempty" json:"search,omitempty"`
 
 	// Duration is measured time; Warmup precedes it and is not counted.
 	Duration Duration `yaml:"duration" json:"duration"`
@@ -121,6 +123,9 @@ type Spec struct {
 	Placement Placement  `yaml:"placement" json:"placement"`
 	// Seed makes payloads and sizes repeatable.
 	Seed uint64 `yaml:"seed" json:"seed"`
+
+	// complete says that the defaults are filled in: what is zero now was asked to be.
+	complete bool
 }
 
 // Search asks for the highest rate that keeps a latency's p99 under a bound: steps of at least
