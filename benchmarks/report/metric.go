@@ -23,6 +23,14 @@ type Metric struct {
 	burst func(r *result.Result) (float64, string)
 }
 
+// burstOf computes the figure of the burst part of a sustained run.
+func (m Metric) burstOf(r *result.Result) (float64, string) {
+	if m.burst == nil {
+		return 0, m.Name + " is not known for the burst part alone"
+	}
+	return m.burst(r)
+}
+
 // MetricNames lists all metrics by name, in the order of the glossary.
 func MetricNames() []string {
 	var names []string
@@ -60,6 +68,9 @@ func count(name, unit, text string, side func(*result.Result) result.Count,
 ) Metric {
 	m := Metric{Name: name, Unit: unit, Text: text, LessIsBetter: name == SpreadMetric}
 	m.Of = func(r *result.Result) (float64, string) { return positive(rate(side(r)), "nothing counted") }
+	if name == "consumed_mb_s" || name == "consumed_records_s" {
+		return m
+	}
 	m.burst = func(r *result.Result) (float64, string) {
 		if r.Burst == nil {
 			return 0, "no burst part"
@@ -148,7 +159,8 @@ func costMetrics() []Metric {
 func cost(name, unit, text string, seconds func(*result.Result) (float64, string),
 	quantity func(*result.Result) float64,
 ) Metric {
-	return Metric{Name: name, Unit: unit, Text: text, LessIsBetter: true,
+	return Metric{
+		Name: name, Unit: unit, Text: text, LessIsBetter: true,
 		Of: func(r *result.Result) (float64, string) {
 			s, why := seconds(r)
 			if why != "" {
@@ -159,7 +171,8 @@ func cost(name, unit, text string, seconds func(*result.Result) (float64, string
 				return 0, "nothing was moved"
 			}
 			return positive(s/q, "no processor time seen")
-		}}
+		},
+	}
 }
 
 func gigabytes(r *result.Result) float64 { return float64(r.Produced.Bytes+r.Consumed.Bytes) / 1e9 }
@@ -199,11 +212,13 @@ func memoryMetrics() []Metric {
 }
 
 func memory(name, text string, bytes func(*result.Result) int64) Metric {
-	return Metric{Name: name, Unit: "bytes", Text: text, LessIsBetter: true,
+	return Metric{
+		Name: name, Unit: "bytes", Text: text, LessIsBetter: true,
 		Of: func(r *result.Result) (float64, string) {
 			if r.Usage == nil || r.Usage.Broker == nil {
 				return 0, "the broker's memory was not measured"
 			}
 			return positive(float64(bytes(r)), "no memory seen")
-		}}
+		},
+	}
 }
