@@ -13,9 +13,10 @@
 //     the harness dies, however it dies (PR_SET_PDEATHSIG, prctl(2)), and when the broker itself
 //     ends, what is left of its group is killed before its number can be given to anybody else.
 //   - The parent-death signal is tied to the thread that forked, not to the process, and so is the
-//     processor mask that a child inherits (sched_setaffinity(2)). One goroutine, locked to a
-//     thread of its own, sets the mask, starts the broker and waits for its end; the thread ends
-//     with it, so that no mask leaks into the harness and no thread's end kills a broker early.
+//     processor mask that a child inherits (sched_setaffinity(2)). So one goroutine, locked to a
+//     thread that it never gives back, sets the mask, starts the broker, restores the mask and
+//     waits for the broker's end: no mask leaks into the harness, and no thread's end kills a
+//     broker early.
 //   - A pause is over when the kernel says that each thread has stopped (waitid(2) with WSTOPPED),
 //     not when the signal was sent.
 //   - Ports are not guessed. Brokers that can bind port 0 and tell what they got do so; for Apache

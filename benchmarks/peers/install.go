@@ -75,31 +75,29 @@ var goEnv = []string{"GOWORK=off", "GO111MODULE=on", "CGO_ENABLED=0"}
 type goTarget struct{ pkg, name string }
 
 // buildModule downloads what the module in source needs and builds targets into the cache folder
-// sub; it returns their paths.
-func buildModule(ctx context.Context, log io.Writer, source, sub string, targets ...goTarget) ([]string, error) {
+// sub.
+func buildModule(ctx context.Context, log io.Writer, source, sub string, targets ...goTarget) error {
 	cache, unlock, err := lockCache()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unlock()
 	if err := tool(ctx, log, source, goEnv, "go", "mod", "download"); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRegistry, err)
+		return fmt.Errorf("%w: %w", ErrRegistry, err)
 	}
-	var paths []string
 	for _, t := range targets {
 		path := filepath.Join(cache, sub, t.name)
 		// A path that only appears when it is whole: a broker of an earlier build may be running.
 		part := path + ".part"
 		args := []string{"go", "build", "-trimpath", "-buildvcs=false", "-o", part, t.pkg}
 		if err := tool(ctx, log, source, goEnv, args...); err != nil {
-			return nil, err
+			return err
 		}
 		if err := os.Rename(part, path); err != nil {
-			return nil, err
+			return err
 		}
-		paths = append(paths, path)
 	}
-	return paths, nil
+	return nil
 }
 
 // installed returns the path of a program that buildModule built.
@@ -146,7 +144,7 @@ func sourceDir(source, name string) (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("the sources of %s are not found: run this inside a checkout of Sluice", name)
+			return "", fmt.Errorf("no sources of %s: run this inside a checkout of Sluice", name)
 		}
 		dir = parent
 	}

@@ -120,7 +120,8 @@ func (i *Instance) Resume(ctx context.Context) error {
 		if p == nil {
 			continue
 		}
-		if err := i.process.until(ctx, func(ctx context.Context) error { return p(ctx, i.Addr) }); err != nil {
+		err := i.process.until(ctx, func(ctx context.Context) error { return p(ctx, i.Addr) })
+		if err != nil {
 			return i.annotate("resume", err)
 		}
 	}

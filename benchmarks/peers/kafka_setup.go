@@ -128,12 +128,11 @@ func (k *Kafka) start(ctx context.Context, o StartOptions) (*Instance, error) {
 	if err := os.WriteFile(properties, kafkaProperties(&o, ports[0], ports[1]), 0o644); err != nil {
 		return nil, err
 	}
-	java := []string{"java"}
 	classes := filepath.Join(jars, "*")
 	if err := formatKafka(ctx, &o, classes, properties); err != nil {
 		return nil, err
 	}
-	java = append(java, kafkaFlags(o.Dir, o.HeapMiB)...)
+	java := append([]string{"java"}, kafkaFlags(o.Dir, o.HeapMiB)...)
 	l := launch{
 		name: k.Name(), version: version, heapMiB: o.HeapMiB,
 		command: append(java, "-cp", classes, "kafka.Kafka", properties),
@@ -155,7 +154,7 @@ func formatKafka(ctx context.Context, o *StartOptions, classes, properties strin
 	defer out.Close()
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // it never fails
-	// An id that begins with '-' would be taken for a flag.
+	// The flag and the id are one word, since an id may begin with '-'.
 	err = tool(ctx, out, o.Dir, nil, "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-cp", classes, "kafka.tools.StorageTool", "format", "--standalone",
 		"--cluster-id="+base64.RawURLEncoding.EncodeToString(id[:]), "--config", properties)

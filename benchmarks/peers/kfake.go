@@ -28,14 +28,14 @@ func (k *KFake) Install(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := buildModule(ctx, log, source, "kfake", goTarget{".", "kfake"}); err != nil {
+	if err := buildModule(ctx, log, source, "kfake", goTarget{".", "kfake"}); err != nil {
 		return fmt.Errorf("install kfake: %w", err)
 	}
 	return nil
 }
 
-// Start implements Peer. Overrides are the dynamic broker configs that kfake knows; HeapMiB has no
-// meaning for it.
+// Start implements Peer. Overrides are the few broker configs that kfake heeds, others are refused;
+// HeapMiB has no meaning for it.
 func (k *KFake) Start(ctx context.Context, o StartOptions) (*Instance, error) {
 	if err := o.normalize(); err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func (n *NATS) Install(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = buildModule(ctx, log, source, "nats",
+	err = buildModule(ctx, log, source, "nats",
 		goTarget{natsModule, "nats-server"}, goTarget{".", "nats-driver"})
 	if err != nil {
 		return fmt.Errorf("install nats: %w", err)

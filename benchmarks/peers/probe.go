@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -39,17 +40,22 @@ const (
 	versionAPIs     = 0
 )
 
-// askKafka sends one request with an empty client id and returns the response's body.
-//
-//	request   size int32 | key int16 | version int16 | correlation id int32 | client id int16=0 | body
-//	response  size int32 | correlation id int32 | body
+// askKafka sends one request to the broker at addr and returns the response's body.
 func askKafka(ctx context.Context, addr string, key, version uint16, body []byte) ([]byte, error) {
-	const correlation = 0x51
 	c, err := dialProbe(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
+	return exchange(c, key, version, body)
+}
+
+// exchange sends one request with an empty client id, and reads its response.
+//
+//	request   size int32 | key int16 | version int16 | correlation id int32 | client id int16=0 | body
+//	response  size int32 | correlation id int32 | body
+func exchange(c io.ReadWriter, key, version uint16, body []byte) ([]byte, error) {
+	const correlation = 0x51
 	frame := binary.BigEndian.AppendUint32(nil, uint32(10+len(body)))
 	frame = binary.BigEndian.AppendUint16(frame, key)
 	frame = binary.BigEndian.AppendUint16(frame, version)
@@ -67,7 +73,7 @@ func askKafka(ctx context.Context, addr string, key, version uint16, body []byte
 		return nil, fmt.Errorf("not an answer of a Kafka broker: % x", head)
 	}
 	answer := make([]byte, size-4)
-	_, err = io.ReadFull(c, answer)
+	_, err := io.ReadFull(c, answer)
 	return answer, err
 }
 
@@ -77,6 +83,11 @@ func probeAPIVersions(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
+	return checkAPIVersions(answer)
+}
+
+// checkAPIVersions looks at the error code, which comes first.
+func checkAPIVersions(answer []byte) error {
 	if len(answer) < 2 {
 		return fmt.Errorf("ApiVersions: an answer of %d bytes", len(answer))
 	}
@@ -94,8 +105,13 @@ func probeLive(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
+	return checkLive(answer)
+}
+
+// checkLive looks at the number of brokers, which comes first.
+func checkLive(answer []byte) error {
 	if len(answer) < 4 || int32(binary.BigEndian.Uint32(answer)) < 1 {
-		return fmt.Errorf("Metadata lists no live broker")
+		return errors.New("no live broker in Metadata")
 	}
 	return nil
 }
@@ -108,6 +124,11 @@ func probeNATS(ctx context.Context, addr string) error {
 		return err
 	}
 	defer c.Close()
+	return greetNATS(c)
+}
+
+// greetNATS reads the greeting and waits for the answer to PING.
+func greetNATS(c io.ReadWriter) error {
 	in := bufio.NewReader(io.LimitReader(c, probeBytesMax))
 	line, err := in.ReadBytes('\n')
 	if err != nil {
@@ -121,7 +142,7 @@ func probeNATS(ctx context.Context, addr string) error {
 		return fmt.Errorf("not a NATS server: %.80q", line)
 	}
 	if !info.JetStream {
-		return fmt.Errorf("the server has no JetStream yet")
+		return errors.New("the server has no JetStream yet")
 	}
 	if _, err := io.WriteString(c, "CONNECT {\"verbose\":false}\r\nPING\r\n"); err != nil {
 		return err

@@ -45,16 +45,10 @@ func spawn(cmd *exec.Cmd, cpus []int) (*process, error) {
 	return p, nil
 }
 
-// own runs cmd to its end. The thread is never unlocked, so it ends with the goroutine, and its
-// processor mask with it.
+// own runs cmd to its end. The thread is never unlocked, so nothing else ever runs on it.
 func (p *process) own(cmd *exec.Cmd, cpus []int, started chan<- error) {
 	runtime.LockOSThread()
-	if err := pin(cpus); err != nil {
-		started <- err
-		return
-	}
-	p.started = time.Now()
-	if err := cmd.Start(); err != nil {
+	if err := p.start(cmd, cpus); err != nil {
 		started <- err
 		return
 	}
@@ -73,11 +67,27 @@ func (p *process) own(cmd *exec.Cmd, cpus []int, started chan<- error) {
 	close(p.exited)
 }
 
+// start forks with the calling thread bound to cpus, which the child inherits. The thread's own mask
+// is restored at once: if it is the process's first thread it stays until the process ends, and its
+// mask is what /proc shows for the whole process.
+func (p *process) start(cmd *exec.Cmd, cpus []int) error {
+	if len(cpus) > 0 {
+		var before unix.CPUSet
+		if err := unix.SchedGetaffinity(0, &before); err != nil {
+			return fmt.Errorf("processors of this thread: %w", err)
+		}
+		// An error would leave a mask on a thread that nothing else runs on.
+		defer func() { _ = unix.SchedSetaffinity(0, &before) }()
+		if err := pin(cpus); err != nil {
+			return err
+		}
+	}
+	p.started = time.Now()
+	return cmd.Start()
+}
+
 // pin binds the calling thread to cpus.
 func pin(cpus []int) error {
-	if len(cpus) == 0 {
-		return nil
-	}
 	var want, got unix.CPUSet
 	for _, c := range cpus {
 		want.Set(c)
@@ -118,11 +128,16 @@ func (p *process) signalGroup(s syscall.Signal) error { return p.kill(-p.pid, s)
 
 func (p *process) kill(target int, s syscall.Signal) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.reaped {
-		return ErrEnded
+	reaped := p.reaped
+	var err error
+	if !reaped {
+		err = unix.Kill(target, s)
 	}
-	return unix.Kill(target, s)
+	p.mu.Unlock()
+	if reaped {
+		return p.ended()
+	}
+	return err
 }
 
 // codeStopped is CLD_STOPPED of waitid(2): the child was stopped by a signal.
