@@ -115,10 +115,10 @@ func (m *ProcessMeter) Sample(s *ProcessSample) error {
 	return nil
 }
 
-// goneError turns what /proc answers for a process that ended into ErrProcessGone: no file when it
-// is opened, ESRCH when an open file is read, EINVAL from its clock.
+// goneError turns what the kernel answers for a process that ended into ErrProcessGone: no file when
+// it is opened, ESRCH when an open file is read and from the calls of scheduling.
 func goneError(err error) error {
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 		return ErrProcessGone
 	}
 	return err
@@ -210,11 +210,15 @@ func (m *ProcessMeter) readIO(s *ProcessSample) {
 
 // processCPU reads another process's processor clock. The id of that clock is made of the process
 // id as clock_getcpuclockid(3) does it: all bits of the id inverted, then 3 bits of which 2 says
-// "the scheduler's own nanoseconds".
+// "the scheduler's own nanoseconds". A clock of no process is an invalid one.
 func processCPU(pid int) (int64, error) {
 	const scheduler = 2
 	var ts unix.Timespec
-	if err := unix.ClockGettime(int32(^pid)<<3|scheduler, &ts); err != nil {
+	err := unix.ClockGettime(int32(^pid)<<3|scheduler, &ts)
+	if errors.Is(err, unix.EINVAL) {
+		return 0, ErrProcessGone
+	}
+	if err != nil {
 		return 0, fmt.Errorf("processor clock of process %d: %w", pid, err)
 	}
 	return ts.Nano(), nil

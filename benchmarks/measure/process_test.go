@@ -74,7 +74,7 @@ func TestProcessNeverThere(t *testing.T) {
 	if _, err := OpenProcess("", pidNever); !errors.Is(err, ErrProcessGone) {
 		t.Errorf("got %v, want ErrProcessGone", err)
 	}
-	if _, err := processCPU(pidNever); !errors.Is(goneError(err), ErrProcessGone) {
+	if _, err := processCPU(pidNever); !errors.Is(err, ErrProcessGone) {
 		t.Errorf("clock: got %v, want ErrProcessGone", err)
 	}
 }

@@ -207,7 +207,8 @@ func TestNoSeries(t *testing.T) {
 // BenchmarkSample tells what watching costs: the generator's processor pays for it.
 func BenchmarkSample(b *testing.B) {
 	var s state
-	s.open(SamplerOptions{BrokerPid: os.Getpid(), GeneratorPid: os.Getpid(), DataDir: b.TempDir()}, processCPU)
+	self := os.Getpid()
+	s.open(SamplerOptions{BrokerPid: self, GeneratorPid: self, DataDir: b.TempDir()}, processCPU)
 	defer s.finish(time.Millisecond)
 	b.ReportAllocs()
 	for b.Loop() {

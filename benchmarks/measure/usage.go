@@ -81,7 +81,8 @@ type Memory struct {
 	ShmemBytes int64 `json:"shmemBytes"` // RssShmem
 }
 
-// ProcessIO is from /proc/pid/io.
+// ProcessIO is from /proc/pid/io. The kernel adds to it what children did that the process has
+// waited for.
 type ProcessIO struct {
 	// ReadCallBytes and WrittenCallBytes went through read, write, sendfile and their kin
 	// (rchar, wchar), whether or not a device saw them. Plain recv and send are not in them.
@@ -202,12 +203,12 @@ type Bucket struct {
 
 // Runtime is what a Go broker's runtime did between two scrapes; zero where it does not say.
 type Runtime struct {
-	GCCPUSeconds     float64 `json:"gcCpuSeconds"`     // the collector's processor time
-	GCCycles         int64   `json:"gcCycles"`         // finished collections
-	GCPauseSeconds   float64 `json:"gcPauseSeconds"`   // sum of stop-the-world pauses
-	HeapAllocBytes   int64   `json:"heapAllocBytes"`   // handed out by the heap
-	HeapAllocObjects int64   `json:"heapAllocObjects"` // handed out by the heap
-	HeapInUseBytes   int64   `json:"heapInUseBytes"`   // at the second scrape
-	Goroutines       int64   `json:"goroutines"`       // at the second scrape
-	ProcessCPUSecs   float64 `json:"processCpuSeconds"`
+	GCCPUSeconds     float64 `json:"gcCpuSeconds"`      // the collector's processor time
+	GCCycles         int64   `json:"gcCycles"`          // finished collections
+	GCPauseSeconds   float64 `json:"gcPauseSeconds"`    // sum of stop-the-world pauses
+	HeapAllocBytes   int64   `json:"heapAllocBytes"`    // handed out by the heap
+	HeapAllocObjects int64   `json:"heapAllocObjects"`  // handed out by the heap
+	HeapInUseBytes   int64   `json:"heapInUseBytes"`    // at the second scrape
+	Goroutines       int64   `json:"goroutines"`        // at the second scrape
+	ProcessCPUSecs   float64 `json:"processCpuSeconds"` // the broker's own word for CPUNanos
 }
