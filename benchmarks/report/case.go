@@ -87,18 +87,26 @@ func workloadText(s workload.Spec) string {
 	say(s.BatchRecords == 1, "one record per batch")
 	say(s.BatchRecords != 1 && s.BatchBytes > 0, "batches up to %s", bytesText(s.BatchBytes))
 	say(s.Mode == workload.Consume && s.FetchBytes > 0, "fetches up to %s", bytesText(s.FetchBytes))
-	say(s.Topics > 1, "%d topics", s.Topics)
-	say(s.Partitions > 0, "%d partitions", s.Partitions)
-	say(s.Producers > 0, "%d producers", s.Producers)
-	say(s.Consumers > 0, "%d consumers", s.Consumers)
-	say(s.Connections > 0, "%d connections each", s.Connections)
+	say(s.Topics > 1, "%s", plural(s.Topics, "topic"))
+	say(s.Partitions > 0, "%s", plural(s.Partitions, "partition"))
+	say(s.Producers > 0 && s.Mode != workload.Consume, "%s", plural(s.Producers, "producer"))
+	say(s.Consumers > 0, "%s", plural(s.Consumers, "consumer"))
+	say(s.Connections > 0, "%s each", plural(s.Connections, "connection"))
 	say(s.InFlight > 0, "%d in flight", s.InFlight)
 	say(s.Mode != workload.Consume, "acks=%d", s.Acks)
 	say(s.Idempotence, "idempotent")
 	say(s.Linger > 0, "linger %s", s.Linger)
 	say(s.Compression != "" && s.Compression != "none", "%s, compressibility %g", s.Compression, s.Compressibility)
-	say(s.Duration > 0, "%s after %s of warm-up", s.Duration, s.Warmup)
+	say(s.Duration > 0, "for %s", s.Duration)
+	say(s.Warmup > 0, "after %s of warm-up", s.Warmup)
 	return strings.Join(parts, ", ")
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return count64(int64(n)) + " " + thing + "s"
 }
 
 func bytesText(n int) string {
@@ -266,7 +274,7 @@ func sizeCell(i stats.Interval) Cell {
 	}
 	c := Cell{Text: size(i.Value)}
 	if i.Known() {
-		c.Sub = size(i.Low) + "\u2009–\u2009" + size(i.High)
+		c.Sub = bounds(i, 1/sizeUnit(i.Value))
 	}
 	return c
 }

@@ -28,8 +28,8 @@ type Plot struct {
 const (
 	plotWidth  = 380 * vg.Length(1)
 	plotHeight = 250 * vg.Length(1)
-	fontSize   = 10
-	legendRow  = 15
+	fontSize   = 11
+	legendRow  = 16
 	legendDash = 26
 )
 

@@ -120,10 +120,17 @@ func percent(share float64) string {
 
 // size prints bytes in MiB, or GiB from ten on.
 func size(bytes float64) string {
-	if bytes >= 10*(1<<30) {
+	if sizeUnit(bytes) == 1<<30 {
 		return significant(bytes/(1<<30)) + "\u202fGiB"
 	}
 	return significant(bytes/(1<<20)) + "\u202fMiB"
+}
+
+func sizeUnit(bytes float64) float64 {
+	if bytes >= 10*(1<<30) {
+		return 1 << 30
+	}
+	return 1 << 20
 }
 
 // figure prints a value in a metric's unit.

@@ -21,10 +21,9 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 	"lower":   strings.ToLower,
 	"checks":  checkTable,
 	"method":  func() []string { return method },
-	"caveats": func() []string { return caveats },
+	"caveats": func() []caveat { return caveats },
 	"facts":   factGroups,
 	"day":     func(r *Report) string { return r.days() },
-	"wide":    func(t Table) bool { return len(t.Head) > 4 },
 }).Parse(pageText))
 
 // html renders the page.
@@ -73,7 +72,7 @@ func checkFigure(c Check) Cell {
 	}
 	cell := Cell{Text: figure(c.Figure.Value, c.Unit), Sub: "too few pairs"}
 	if c.Figure.Known() {
-		cell.Sub = figure(c.Figure.Low, c.Unit) + "\u2009–\u2009" + figure(c.Figure.High, c.Unit)
+		cell.Sub = figure(c.Figure.Low, c.Unit) + " – " + figure(c.Figure.High, c.Unit)
 	}
 	return cell
 }

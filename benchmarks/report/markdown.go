@@ -60,11 +60,11 @@ func (r *Report) markdownEnd(b *strings.Builder) {
 		fmt.Fprintf(b, "%s\n\n", p)
 	}
 	fmt.Fprintf(b, "## What the numbers do not show\n\n")
-	for _, p := range caveats {
-		fmt.Fprintf(b, "%s\n\n", p)
+	for _, c := range caveats {
+		fmt.Fprintf(b, "- **%s** %s\n", strings.TrimSpace(c.Lead), c.Text)
 	}
 	if len(r.Dropped) > 0 {
-		fmt.Fprintf(b, "## Runs that do not count\n\n%d of them by the rule on stolen time.\n\n", r.Discarded)
+		fmt.Fprintf(b, "\n## Runs that do not count\n\n%d of them by the rule on stolen time.\n\n", r.Discarded)
 		t := Table{Head: []string{"run", "case", "target", "why"}}
 		for _, d := range r.Dropped {
 			t.add(plain(d.File), plain(d.Case), plain(d.Target), plain(d.Why))

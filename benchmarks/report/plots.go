@@ -83,7 +83,7 @@ func bars(all []series, metric, label string) ([]byte, error) {
 	p.Y.Tick.Label.XAlign, p.Y.Tick.Label.YAlign = draw.XRight, draw.YCenter
 	p.Y.Width = 0.75
 	p.Y.Padding = 6
-	p.X.Min, p.X.Max = 0, highest*1.16
+	p.X.Min, p.X.Max = 0, highest*1.2
 	p.Y.Min, p.Y.Max = -0.5, float64(len(shown))-0.5
 	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return roundTicks(low, high, 5) })
 	return render(p, vg.Length(50+26*len(shown)), nil), nil
@@ -118,8 +118,8 @@ func addBar(p *plot.Plot, at float64, i stats.Interval, c color.NRGBA) error {
 	style := textStyle(fontSize)
 	style.YAlign = draw.YCenter
 	p.Add(&plotter.Labels{
-		XYs: plotter.XYs{{X: edge, Y: at}}, Labels: []string{" " + tickText(rounded(i.Value))},
-		TextStyle: []draw.TextStyle{style},
+		XYs: plotter.XYs{{X: edge, Y: at}}, Labels: []string{tickText(rounded(i.Value))},
+		TextStyle: []draw.TextStyle{style}, Offset: vg.Point{X: 5},
 	})
 	return nil
 }
@@ -271,11 +271,12 @@ func byPercentile(all []series, stage string) ([]byte, error) {
 	if smallest >= 1e6 {
 		unit, scale = "ms", 1e-6
 	}
-	p := newPlot("percentile", fmt.Sprintf("%s latency, %s", stage, unit))
+	axis := newLatencyAxis(smallest*scale, largest*scale)
+	p := newPlot("percentile", fmt.Sprintf("%s latency, %s%s", stage, unit, axis.remark))
 	p.Add(grid())
 	for i, points := range lines {
 		for k := range points {
-			points[k].Y *= scale
+			points[k].Y = axis.at(points[k].Y * scale)
 		}
 		if err := addLine(p, points, legend[i]); err != nil {
 			return nil, err
@@ -283,7 +284,8 @@ func byPercentile(all []series, stage string) ([]byte, error) {
 	}
 	p.X.Min, p.X.Max = 0, math.Max(widest, 1)
 	p.X.Tick.Marker = plot.ConstantTicks(percentileTicks(p.X.Max))
-	latencyAxis(p, smallest*scale, largest*scale)
+	p.Y.Min, p.Y.Max = axis.low, axis.high
+	p.Y.Tick.Marker = plot.ConstantTicks(axis.ticks)
 	return render(p, plotHeight, legend), nil
 }
 
@@ -306,45 +308,65 @@ func percentileLine(h *result.Histogram) plotter.XYs {
 	return points
 }
 
+// percentileTicks leave out names for which a long axis, or a short distance, has no room.
 func percentileTicks(end float64) []plot.Tick {
-	ticks := []plot.Tick{{Value: 0, Label: "0 %"}, {Value: math.Log10(2), Label: "50 %"}}
-	names := []string{"90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %", "99.99999 %"}
-	for i, name := range names {
-		if x := float64(i + 1); x <= end+1e-9 {
-			ticks = append(ticks, plot.Tick{Value: x, Label: name})
-		}
+	ticks := []plot.Tick{{Value: 0, Label: "0%"}}
+	if end <= 3 {
+		ticks = append(ticks, plot.Tick{Value: math.Log10(2), Label: "50%"})
 	}
-	// A long axis has no room for every name.
-	if end > 5 {
-		ticks[1].Label = ""
+	names := []string{"90%", "99%", "99.9%", "99.99%", "99.999%", "99.9999%", "99.99999%", "99.999999%"}
+	for i, name := range names {
+		x := float64(i + 1)
+		if x > end+1e-9 {
+			break
+		}
+		if end > 6 && x > 3 && i%2 == 0 {
+			name = ""
+		}
+		ticks = append(ticks, plot.Tick{Value: x, Label: name})
 	}
 	return ticks
 }
 
-// latencyAxis is linear from zero, or logarithmic where the values span more than logFrom.
-func latencyAxis(p *plot.Plot, smallest, largest float64) {
+// latencyAxis is linear from zero, or logarithmic where the values span more than logFrom. The
+// plotting library centres the title of a logarithmic scale by value and so leaves a gap above the
+// plot; here the positions are logarithms on a linear scale.
+type latencyAxis struct {
+	at        func(v float64) float64
+	low, high float64 // as at gives them
+	ticks     []plot.Tick
+	remark    string
+}
+
+func newLatencyAxis(smallest, largest float64) latencyAxis {
 	if largest < smallest*logFrom {
-		p.Y.Min, p.Y.Max = 0, largest*1.05
-		p.Y.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return roundTicks(low, high, 5) })
-		return
+		high := largest * 1.05
+		return latencyAxis{func(v float64) float64 { return v }, 0, high, roundTicks(0, high, 5), ""}
 	}
-	p.Y.Label.Text += " (log)"
-	p.Y.Scale = plot.LogScale{}
-	p.Y.Min = math.Pow(10, math.Floor(math.Log10(smallest)))
-	p.Y.Max = math.Pow(10, math.Ceil(math.Log10(largest)))
-	if smallest > 3*p.Y.Min {
-		p.Y.Min *= 2
+	low, high := stepBelow(smallest), 1/stepBelow(1/largest)
+	ticks := logTicks(low, high)
+	for i := range ticks {
+		ticks[i].Value = math.Log10(ticks[i].Value)
 	}
-	if largest < p.Y.Max/3 {
-		p.Y.Max /= 2
+	return latencyAxis{math.Log10, math.Log10(low), math.Log10(high), ticks, " (log)"}
+}
+
+// stepBelow is the next 1, 2 or 5 times a power of ten at or below v.
+func stepBelow(v float64) float64 {
+	base := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, m := range []float64{5, 2} {
+		if m*base <= v {
+			return m * base
+		}
 	}
-	p.Y.Tick.Marker = plot.TickerFunc(logTicks)
+	return base
 }
 
 // logTicks names the powers of ten, and marks the steps between them.
 func logTicks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
-	for base := math.Pow(10, math.Floor(math.Log10(low))); base <= high; base *= 10 {
+	for e := math.Floor(math.Log10(low)); math.Pow(10, e) <= high; e++ {
+		base := math.Pow(10, e)
 		for k := 1.0; k < 10; k++ {
 			v := k * base
 			if v < low*(1-1e-9) || v > high*(1+1e-9) {

@@ -1,33 +1,36 @@
 package report
 
-// caveats is the paragraph on what the numbers do not show. It is fixed text: a report may have
-// more to confess (its notes), never less.
-var caveats = []string{
-	"Everything ran on one machine. Client and broker spoke over the loopback device and shared the " +
+// caveat is one thing that the numbers do not show.
+type caveat struct{ Lead, Text string }
+
+// caveats tell what the numbers do not show. They are fixed text: a report may have more to confess
+// (its notes), never less.
+var caveats = []caveat{
+	{"Two machines. ", "Everything ran on one machine. Client and broker spoke over the loopback device and shared the " +
 		"same processor cores (or had one each, where the placement says pinned), so a core that the client " +
 		"used was one that the broker could not have. On loopback the kernel does the receiver's work in the " +
 		"sender's context: a broker's own processor time alone flatters whoever is pulled from, which is why " +
-		"the whole host's busy time stands beside it.",
-	"No network card, no cable, no switch, no interrupt, no other host was involved. Loopback has no " +
+		"the whole host's busy time stands beside it."},
+	{"A network. ", "No network card, no cable, no switch, no interrupt, no other host was involved. Loopback has no " +
 		"bandwidth limit, no loss and no propagation delay, and hands pages over where a card would need DMA and " +
 		"checksums. On a real network the card may be the limit, and differences between brokers that show " +
-		"here can vanish behind it; latencies here have no network in them.",
-	"Where the host is a virtual machine (see its fingerprint), the disk is a virtual one as well: a " +
+		"here can vanish behind it; latencies here have no network in them."},
+	{"A real disk. ", "Where the host is a virtual machine (see its fingerprint), the disk is a virtual one as well: a " +
 		"flush may end in the hypervisor's memory, its speed changes with neighbours, and neighbours take " +
 		"processor time; what they took is shown as steal, and runs that lost too much were discarded by a rule " +
-		"fixed beforehand.",
-	"Unless a row says otherwise, an acknowledged record is in the page cache and not yet on the device. " +
+		"fixed beforehand."},
+	{"Durability and replication. ", "Unless a row says otherwise, an acknowledged record is in the page cache and not yet on the device. " +
 		"That is the default of Apache Kafka too, where replication is what survives the loss of a host. Here a " +
 		"single broker ran, so nothing was replicated, and nothing here says how fast replication is. Produce " +
 		"figures labelled burst may have been absorbed by memory that the device had not seen; sustained ones " +
-		"ran for at least two minutes, with what reached the device printed beside them.",
-	"Fetches read what was just written and was resident. Cold reads, a full disk, thousands of " +
+		"ran for at least two minutes, with what reached the device printed beside them."},
+	{"Other days in a broker's life. ", "Fetches read what was just written and was resident. Cold reads, a full disk, thousands of " +
 		"partitions, compaction, transactions, encryption, authentication, rolling restarts and weeks of uptime " +
-		"are other measurements.",
-	"An interval tells how far these runs on this machine agree with each other. It knows nothing of " +
+		"are other measurements."},
+	{"Other hosts. ", "An interval tells how far these runs on this machine agree with each other. It knows nothing of " +
 		"other machines, kernels, settings or days. Every broker ran with the settings printed here, which its " +
 		"own specialists might improve. A report is one host's evidence; the raw runs and the commands are there to be " +
-		"doubted and run again.",
+		"doubted and run again."},
 }
 
 // method says how to read the tables.
