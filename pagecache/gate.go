@@ -19,19 +19,28 @@ const (
 	// Share of the kernel's throttling point at which the gate closes, and opens again, percent.
 	gateDirtyClose = 90
 	gateDirtyOpen  = 75
+	// gateDirtyBehind is the share from which write-behind is worth it, percent. Below, what is
+	// dirty is a burst that memory takes: writing it at once would cost the burst half its speed, as
+	// the device's transfers and the appends want the same memory and the same inode. Above, what
+	// keeps coming is written in steps before the kernel has a heap of it to write.
+	gateDirtyBehind = 25
 )
 
 // Gate says for one log dir whether appends may run inline on a reactor. It closes when one append
-// or sync took over 2 ms, or when dirty pages near the point from which the kernel makes writers
-// sleep; then the dir's appends go through its Writer, one goroutine, in order, until
-// some time, half a second at most, has passed without trouble.
+// took over 2 ms, or when dirty pages near the point from which the kernel makes writers sleep; then
+// the dir's appends go through its Writer, one goroutine, in order, until some time, half a second
+// at most, has passed without trouble.
+//
+// How long a sync takes says how much was dirty, and nothing about what an append beside it takes:
+// syncs are not observed. An append that meets one and has to wait tells by itself.
 type Gate struct {
 	writer *Worker
 	// calmNs is until when the gate stays closed, in clock's nanoseconds; 0 means that it is open.
 	// It publishes nothing else.
 	calmNs atomic.Int64
-	// dirty says that the last probe was above the line.
+	// dirty says that the last probe was above the line, pressed that it was above gateDirtyBehind.
 	dirty   atomic.Bool
+	pressed atomic.Bool
 	probeNs atomic.Int64
 	closed  atomic.Int64
 	clock   func() int64
@@ -79,10 +88,10 @@ func (g *Gate) Inline() bool {
 	return true
 }
 
-// Start is the reading to hand to Observe when the append or sync is done.
+// Start is the reading to hand to Observe when the append is done.
 func (g *Gate) Start() int64 { return g.clock() }
 
-// Observe closes the gate when the operation begun at start, a reading from Start, was slow.
+// Observe closes the gate when the append begun at start, a reading from Start, was slow.
 func (g *Gate) Observe(start int64) {
 	now := g.clock()
 	if took := now - start; took > int64(gateSlow) {
@@ -100,8 +109,10 @@ func (g *Gate) Probe() {
 	}
 	dirty, throttle, ok := g.pages()
 	if !ok || throttle <= 0 {
+		g.pressed.Store(true) // Nothing is known: steady steps are the safe way.
 		return
 	}
+	g.pressed.Store(dirty*100 >= throttle*gateDirtyBehind)
 	switch {
 	case dirty*100 >= throttle*gateDirtyClose:
 		g.dirty.Store(true)
@@ -110,6 +121,9 @@ func (g *Gate) Probe() {
 		g.dirty.Store(false)
 	}
 }
+
+// Pressed reports whether the last probe found so much dirty that write-behind is worth it.
+func (g *Gate) Pressed() bool { return g.pressed.Load() }
 
 // trouble closes the gate until calm, or keeps it closed if that is later already.
 func (g *Gate) trouble(calm int64) {

@@ -74,6 +74,29 @@ func TestGateClosesOnDirtyPages(t *testing.T) {
 	}
 }
 
+// Write-behind is worth it from a quarter of the throttling point on, and where nothing is known.
+func TestGatePressed(t *testing.T) {
+	t.Parallel()
+	now, dirty, known := int64(1), int64(0), true
+	g := NewGate(GateOptions{
+		Clock:      func() int64 { return now },
+		DirtyPages: func() (int64, int64, bool) { return dirty, 1000, known },
+	})
+	f := func(d int64, ok, want bool) {
+		t.Helper()
+		dirty, known = d, ok
+		now += int64(time.Second)
+		g.Probe()
+		if got := g.Pressed(); got != want {
+			t.Errorf("%d dirty pages of 1000, known %v: pressed %v", d, ok, got)
+		}
+	}
+	f(249, true, false)
+	f(250, true, true)
+	f(0, true, false)
+	f(0, false, true)
+}
+
 // The kernel's account is readable here, and its throttling point is above zero.
 func TestDirtyPages(t *testing.T) {
 	t.Parallel()

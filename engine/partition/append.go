@@ -8,8 +8,8 @@ import (
 	"sluice/wire"
 )
 
-// behindStep is how many bytes of a segment become dirty before write-back of them is started, so
-// that the kernel never has a segment's worth to write at once.
+// behindStep is how many bytes of a segment become dirty before write-back of them is considered:
+// see writeBehind.
 const behindStep = 8 << 20
 
 // place says on whose goroutine an append is carried out.
@@ -290,7 +290,8 @@ func (l *Log) background(seg *segment, nowMs int64) {
 			l.dir.worker.Post(&l.chores)
 		}
 	}
-	if size-seg.behind >= behindStep {
+	if size >= seg.behindAt {
+		seg.behindAt = size + behindStep
 		l.dir.worker.Post(&l.chores)
 	}
 }

@@ -14,7 +14,10 @@ import (
 
 // The defaults of DirOptions.
 const (
-	uncheckedBytesMaxDefault = 256 << 20
+	// uncheckedBytesMaxDefault is a second or two of reading after a power cut. A checkpoint syncs
+	// every log of the dir, so at a quarter of it a producer at full speed would have the device
+	// sync many times a second what memory could have taken.
+	uncheckedBytesMaxDefault = 2 << 30
 	queueBytesMaxDefault     = 64 << 20
 )
 
@@ -38,7 +41,7 @@ type DirOptions struct {
 	OnFailure func(d *Dir, err error)
 	// Reserve is the process-wide budget for space reserved ahead; nil reserves nothing.
 	Reserve *pagecache.Budget
-	// UncheckedBytesMax bounds the bytes that a restart has to check; 0 means 256 MiB.
+	// UncheckedBytesMax bounds the bytes that a restart has to check; 0 means 2 GiB.
 	UncheckedBytesMax int64
 	// QueueBytesMax bounds the bytes that wait in one log's append queue; 0 means 64 MiB. An
 	// append beyond it is refused at once with REQUEST_TIMED_OUT, which clients retry.

@@ -59,11 +59,9 @@ func (l *Log) sync(list []*segment, flushed int64) error {
 			return errClosed
 		}
 		err := error(nil)
-		began := l.dir.gate.Start()
 		if !l.dir.mutants.skipSync {
 			err = seg.log.File().Sync()
 		}
-		l.dir.gate.Observe(began)
 		seg.log.Release()
 		if err != nil {
 			return err

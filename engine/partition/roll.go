@@ -67,6 +67,7 @@ func (l *Log) begin(seg *segment, nowMs int64) {
 		seg.jitterMs = l.dir.jitter(jitter)
 	}
 	seg.behind = seg.size.Load()
+	seg.behindAt = seg.behind + behindStep
 	seg.ahead = pagecache.NewAhead(l.dir.reserve, seg.size.Load(), nowMs)
 }
 
@@ -119,9 +120,17 @@ func (l *Log) runChores() {
 	if l.closed.Load() {
 		return
 	}
-	if err := l.finishSegments(); err != nil {
-		_ = l.structural(err)
-	}
+	_ = l.structural(l.finishSegments())
+	_ = l.structural(l.nameAhead())
+}
+
+// nameAhead makes the active segment's name durable long before the roll that needs it to be: that
+// roll has an append waiting, and a directory's sync waits behind all that the device has to write.
+func (l *Log) nameAhead() error {
+	l.lock()
+	seg := l.active()
+	l.unlock()
+	return l.syncNameOf(seg)
 }
 
 func (l *Log) reserveAhead() {
@@ -147,10 +156,18 @@ func (l *Log) reserveAhead() {
 	l.unlock()
 }
 
+// writeBehind starts write-back of what the active segment has grown by, where dirty pages have
+// piled up, so that the kernel never has a segment's worth to write at once. A burst that memory
+// takes is left alone: see Gate.Pressed.
 func (l *Log) writeBehind() {
+	l.dir.gate.Probe()
+	pressed := l.dir.gate.Pressed()
 	l.lock()
 	seg := l.active()
 	from, n := seg.behind, (seg.size.Load()-seg.behind)/behindStep*behindStep
+	if !pressed {
+		n = 0
+	}
 	seg.behind += n
 	seg.ahead.Used(seg.size.Load())
 	held := n > 0 && seg.log.Retain()
@@ -161,7 +178,6 @@ func (l *Log) writeBehind() {
 	// An error here is no loss: the sync that matters reports it.
 	_ = seg.log.File().WriteBehind(from, n)
 	seg.log.Release()
-	l.dir.gate.Probe()
 }
 
 // finishSegments writes what rolling left to be written. It needs the structure lock.

@@ -95,6 +95,8 @@ type segment struct {
 	// are guarded by the append lock.
 	ahead  pagecache.Ahead
 	behind int64
+	// behindAt is the size at which writing behind is next considered.
+	behindAt int64
 }
 
 // entryLists are a segment's index entries in memory, extended under the append lock.
