@@ -1,0 +1,206 @@
+package load
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// rawBytesMax is the largest transfer for which the scheduler is not told (RawSyscall): beyond it
+// a call copies long enough to hold up a stop of the world.
+const rawBytesMax = 128 << 10
+
+// address is a broker's, resolved once, off the hot path.
+type address struct {
+	text     string
+	sockaddr unix.Sockaddr
+	family   int
+}
+
+// resolve looks up host:port and takes the first address.
+func resolve(hostPort string) (address, error) {
+	tcp, err := net.ResolveTCPAddr("tcp", hostPort)
+	if err != nil {
+		return address{}, fmt.Errorf("broker address %q: %w", hostPort, err)
+	}
+	if v4 := tcp.IP.To4(); v4 != nil || tcp.IP == nil {
+		sa := &unix.SockaddrInet4{Port: tcp.Port, Addr: [4]byte{127, 0, 0, 1}}
+		if v4 != nil {
+			copy(sa.Addr[:], v4)
+		}
+		return address{hostPort, sa, unix.AF_INET}, nil
+	}
+	sa := &unix.SockaddrInet6{Port: tcp.Port}
+	copy(sa.Addr[:], tcp.IP.To16())
+	return address{hostPort, sa, unix.AF_INET6}, nil
+}
+
+// dial begins to connect. The connection stands once the socket is writable and socketError is 0.
+func dial(a address) (fd int, err error) {
+	fd, err = unix.Socket(a.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("TCP_NODELAY: %w", err)
+	}
+	if err := unix.Connect(fd, a.sockaddr); err != nil && err != unix.EINPROGRESS {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// pending returns and clears a socket's error (SO_ERROR in socket(7)).
+func pending(fd int) error {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return err
+	}
+	if v != 0 {
+		return unix.Errno(v)
+	}
+	return nil
+}
+
+// messageHeader is what sendmsg(2) needs in memory that stays where it is while the kernel reads it.
+type messageHeader struct {
+	iovecs [2]unix.Iovec
+	msg    unix.Msghdr
+}
+
+// send gives the kernel a and then b, either of which may be empty.
+func (m *messageHeader) send(fd int, a, b []byte) (int, unix.Errno) {
+	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+	if len(a) == 0 || len(b) == 0 {
+		p := a
+		if len(a) == 0 {
+			p = b
+		}
+		at := uintptr(unsafe.Pointer(unsafe.SliceData(p)))
+		if len(p) <= rawBytesMax {
+			n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), at, uintptr(len(p)), flags, 0, 0)
+			return int(n), errno
+		}
+		n, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), at, uintptr(len(p)), flags, 0, 0)
+		return int(n), errno
+	}
+	m.iovecs[0].Base, m.iovecs[1].Base = unsafe.SliceData(a), unsafe.SliceData(b)
+	m.iovecs[0].SetLen(len(a))
+	m.iovecs[1].SetLen(len(b))
+	m.msg.Iov = &m.iovecs[0]
+	m.msg.SetIovlen(2)
+	var n uintptr
+	var errno unix.Errno
+	if len(a)+len(b) <= rawBytesMax {
+		n, _, errno = unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.msg)), flags)
+	} else {
+		n, _, errno = unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.msg)), flags)
+	}
+	m.iovecs[0].Base, m.iovecs[1].Base = nil, nil
+	return int(n), errno
+}
+
+// receive reads into p.
+func receive(fd int, p []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+// discard has the kernel drop up to n received bytes without copying them (MSG_TRUNC in tcp(7)).
+func discard(fd, n int) (int, unix.Errno) {
+	r, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), 0, uintptr(n),
+		unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+	return int(r), errno
+}
+
+// poller is an epoll set with an eventfd by which other goroutines wake its thread.
+type poller struct {
+	fd, wakeFd int
+	events     [256]unix.EpollEvent
+	timeout    unix.Timespec
+	// coarse says that the kernel has no epoll_pwait2(2) (before 5.11): timeouts are whole
+	// milliseconds then.
+	coarse bool
+}
+
+// wakeSlot is the number that events of the eventfd carry.
+const wakeSlot = -1
+
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	wakeFd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	p := &poller{fd: fd, wakeFd: wakeFd}
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}
+	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, wakeFd, &event); err != nil {
+		p.close()
+		return nil, fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return p, nil
+}
+
+func (p *poller) close() {
+	unix.Close(p.fd)
+	unix.Close(p.wakeFd)
+}
+
+// add watches a socket for both directions, edge-triggered.
+func (p *poller) add(fd int, slot, generation int32) error {
+	event := unix.EpollEvent{
+		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+		Fd:     slot, Pad: generation,
+	}
+	return unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &event)
+}
+
+// wake ends the thread's wait. Any goroutine may call it until close.
+func (p *poller) wake() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	// The only failure is a full counter, and then the thread is awake.
+	_, _ = unix.Write(p.wakeFd, one[:])
+}
+
+// drainWakes resets the eventfd.
+func (p *poller) drainWakes() {
+	var count [8]byte
+	_, _ = unix.Read(p.wakeFd, count[:])
+}
+
+// wait returns the events, waiting at most so many nanoseconds; 0 looks only.
+func (p *poller) wait(ns int64) []unix.EpollEvent {
+	var n uintptr
+	var errno unix.Errno
+	at, room := uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events))
+	switch {
+	case ns <= 0:
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), at, room, 0, 0, 0)
+	case p.coarse:
+		ms := uintptr((ns + 999_999) / 1_000_000)
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), at, room, ms, 0, 0)
+	default:
+		p.timeout = unix.NsecToTimespec(ns)
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), at, room,
+			uintptr(unsafe.Pointer(&p.timeout)), 0, 0)
+		if errno == unix.ENOSYS {
+			p.coarse = true
+			return nil
+		}
+	}
+	if errno != 0 {
+		return nil // EINTR: the loop comes back.
+	}
+	return p.events[:n]
+}
