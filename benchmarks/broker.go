@@ -37,6 +37,23 @@ func (r *run) findBroker() error {
 			r.pid = found
 		}
 	}
+	if r.o.Who.Name == "" && r.pid > 0 && command(r.pid) == "sluice" {
+		r.res.Target.Name = "sluice"
+	}
+	return r.findAdmin()
+}
+
+// command is a process's name, "" if it cannot be read.
+func command(pid int) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(name))
+}
+
+// findAdmin finds the broker's metrics.
+func (r *run) findAdmin() error {
 	switch r.o.Admin {
 	case "-":
 	case "":

@@ -138,6 +138,27 @@ func (r *run) take(seen *seen) {
 		res.BrokerStages = explain(seen.usage.Stages, res.Stages)
 	}
 	res.AchievedRate = achieved(r.spec, out)
+	memoryEach(res)
+}
+
+// memoryEach adds the broker's memory for each connection or partition of the run: what it grew by
+// in measured time, which begins without any and ends with all. The kernel's own memory for sockets
+// and files is not in it.
+func memoryEach(res *result.Result) {
+	if res.Usage == nil || res.Usage.Broker == nil || res.Figures == nil {
+		return
+	}
+	name, n := "", 0.0
+	switch res.Spec.Mode {
+	case workload.Connections:
+		name, n = "rss_per_connection_bytes", res.Figures["connections"]
+	case workload.Topics:
+		name, n = "rss_per_partition_bytes", res.Figures["partitions"]
+	}
+	if n > 0 {
+		b := res.Usage.Broker
+		res.Figures[name] = float64(b.MemoryEnd.RSSBytes-b.MemoryStart.RSSBytes) / n
+	}
 }
 
 // conclude undoes what prepare did, and judges.

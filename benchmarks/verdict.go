@@ -68,6 +68,8 @@ func Judge(r *result.Result) {
 // label qualifies the figures of a run.
 func label(r *result.Result) string {
 	switch {
+	case r.Seconds == 0:
+		return ""
 	case r.Spec.Client == workload.Discarding:
 		return "broker ceiling"
 	case r.Spec.Mode != workload.Produce && r.Spec.Mode != workload.Mixed:
@@ -137,7 +139,7 @@ func invalid(r *result.Result, failed, tried int64) []string {
 		add("achieved %s records/s of %s asked: %.1f %%, under %.0f %%", count(r.AchievedRate),
 			count(r.AskedRate), 100*r.AchievedRate/r.AskedRate, 100*achievedShareMin)
 	}
-	if r.Loop == "open" && r.AskedRate > 0 {
+	if r.Loop == "open" {
 		if reason := late(r); reason != "" {
 			add("%s", reason)
 		}

@@ -170,7 +170,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupKafka, Title: "Kafka's tools, with Kafka's flags:"})
 	own := []*cobra.Command{
 		a.serverCmd(), a.topicCmd(), a.produceCmd(), a.consumeCmd(), a.configCmd(), a.clusterCmd(),
-		a.logCmd(), a.versionCmd(),
+		a.logCmd(), a.benchCmd(), a.versionCmd(),
 	}
 	for _, c := range own {
 		c.GroupID = groupOwn
