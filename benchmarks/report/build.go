@@ -59,14 +59,25 @@ func Build(f *Folder) (*Report, error) {
 			r.Invalid++
 		}
 	}
+	slugs := map[string]bool{}
 	for _, name := range f.caseNames() {
-		c, err := buildCase(f, name)
+		c, err := buildCase(f, name, unique(fileName(name), slugs))
 		if err != nil {
 			return nil, err
 		}
 		r.Cases = append(r.Cases, c)
 	}
 	return r, nil
+}
+
+// unique adds a number to a name that is taken, and takes it.
+func unique(name string, taken map[string]bool) string {
+	free := name
+	for n := 2; taken[free]; n++ {
+		free = fmt.Sprintf("%s-%d", name, n)
+	}
+	taken[free] = true
+	return free
 }
 
 func (r *Report) see(run Run) {

@@ -14,7 +14,7 @@ import (
 // Case is one workload with everything that ran it.
 type Case struct {
 	Name     string
-	Anchor   string
+	Slug     string // the name as it stands in file names, unique in the report
 	Workload string // a sentence about what was asked
 	Through  Table
 	Latency  Table
@@ -43,14 +43,14 @@ type Command struct {
 	Line string
 }
 
-func buildCase(f *Folder, name string) (Case, error) {
+func buildCase(f *Folder, name, slug string) (Case, error) {
 	var runs []Run
 	for _, r := range f.Runs {
 		if r.caseName() == name {
 			runs = append(runs, r)
 		}
 	}
-	c := Case{Name: name, Anchor: "case-" + fileName(name), rows: rowsOf(runs)}
+	c := Case{Name: name, Slug: slug, rows: rowsOf(runs)}
 	c.Workload = workloadText(runs[0].Spec)
 	c.Through = c.throughputTable()
 	c.Cost = c.costTable()

@@ -168,13 +168,16 @@ func readResult(path string) (*result.Result, error) {
 func gunzip(packed []byte) ([]byte, error) {
 	reader, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("gzip: %w", err)
 	}
 	text, err := io.ReadAll(io.LimitReader(reader, rawBytesMax+1))
-	if err == nil && len(text) > rawBytesMax {
-		err = fmt.Errorf("over %d bytes when unpacked", rawBytesMax)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("gzip: %w", err)
+	case len(text) > rawBytesMax:
+		return nil, fmt.Errorf("gzip: over %d bytes when unpacked", rawBytesMax)
 	}
-	return text, err
+	return text, nil
 }
 
 func (f *Folder) readJSON(dir, file string, into any) {

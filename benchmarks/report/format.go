@@ -151,8 +151,10 @@ func fileName(parts ...string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(strings.Join(parts, "-")) {
 		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '_':
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '_':
 			b.WriteRune(r)
+		case r == '.' && b.Len() > 0 && !strings.HasSuffix(b.String(), ".") && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('.')
 		case !strings.HasSuffix(b.String(), "-"):
 			b.WriteByte('-')
 		}

@@ -109,7 +109,25 @@ func (g Goal) check(f *Folder, name string, against *Side) Check {
 		c.Figure = c.Series.Spread()
 	}
 	c.Verdict = g.verdict(c, runs, against)
+	if why := g.absent(f, name, ours, against); why != "" {
+		c.Verdict = stats.Verdict{Outcome: stats.Invalid, Reason: why}
+	}
 	return c
+}
+
+// absent says which side has no runs at all.
+func (g Goal) absent(f *Folder, name string, ours []Run, against *Side) string {
+	labelled := ""
+	if g.Label != "" {
+		labelled = fmt.Sprintf(" labelled %q", g.Label)
+	}
+	if len(ours) == 0 {
+		return fmt.Sprintf("no runs of %s%s", g.Of, labelled)
+	}
+	if against != nil && against.Limit == "" && len(f.side(*against, name, g.Label)) == 0 {
+		return fmt.Sprintf("no runs of %s%s", *against, labelled)
+	}
+	return ""
 }
 
 func (g Goal) verdict(c Check, runs []Run, against *Side) stats.Verdict {

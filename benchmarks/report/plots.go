@@ -22,7 +22,7 @@ func (c *Case) plots() ([]Plot, error) {
 	var plots []Plot
 	add := func(kind, title string, svg []byte) {
 		if svg != nil {
-			plots = append(plots, Plot{fileName(c.Name, kind) + ".svg", title, svg})
+			plots = append(plots, Plot{c.Slug + "-" + kind + ".svg", title, svg})
 		}
 	}
 	for _, side := range []struct{ kind, metric string }{

@@ -95,7 +95,7 @@ func (s *synthetic) turn(m mould, pair, turn int) *result.Result {
 		r.Loop, r.AskedRate, r.AchievedRate = "open", m.spec.Rate, m.spec.Rate*0.9995
 	}
 	for _, stage := range m.stages {
-		r.Stages[stage] = s.histogram(120_000, m.medianMicros)
+		r.Stages[stage] = s.histogram(20_000, m.medianMicros)
 	}
 	s.series(r, m.spec.Mode == workload.Consume, mbps)
 	if m.change != nil {

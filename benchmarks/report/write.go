@@ -55,14 +55,15 @@ func clear(folder, pattern string) error {
 
 // distributions adds each stage's merged distribution in HdrHistogram's text format.
 func (c *Case) distributions(files map[string][]byte) error {
+	taken := map[string]bool{}
 	for _, r := range c.rows {
 		for _, stage := range r.stages() {
 			var b bytes.Buffer
 			if err := r.merged(stage).WriteHGRM(&b); err != nil {
 				return fmt.Errorf("case %s, %s of %s: %w", c.Name, stage, r.name(), err)
 			}
-			name := fileName(c.Name, r.name(), r.qualifiers(), stage) + ".hgrm"
-			files[filepath.Join("hgrm", name)] = b.Bytes()
+			name := unique(c.Slug+"-"+fileName(r.name(), r.qualifiers(), stage), taken)
+			files[filepath.Join("hgrm", name+".hgrm")] = b.Bytes()
 		}
 	}
 	return nil

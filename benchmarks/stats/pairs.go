@@ -136,6 +136,10 @@ func GeometricMean(values []float64) float64 {
 		return math.NaN()
 	}
 	sorted := slices.Sorted(slices.Values(values))
+	// Equal values are their own mean, without the rounding of a logarithm.
+	if sorted[0] == sorted[len(sorted)-1] {
+		return sorted[0]
+	}
 	var sum float64
 	for _, v := range sorted {
 		sum += math.Log(v)

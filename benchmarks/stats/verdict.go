@@ -53,13 +53,17 @@ func (g Goal) Judge(s Series, i Interval) Verdict {
 	return g.compare(i)
 }
 
+// rounding is what logarithms and back may cost a figure that lies exactly on its bound.
+const rounding = 1e-9
+
 func (g Goal) compare(i Interval) Verdict {
-	bad, better, sign := i.Low, i.Value >= g.Bound, "≥"
-	met := bad >= g.Bound
+	bad, sign := i.Low, "≥"
+	meets := func(v float64) bool { return v >= g.Bound*(1-rounding) }
 	if g.Kind == AtMost {
-		bad, better, sign = i.High, i.Value <= g.Bound, "≤"
-		met = bad <= g.Bound
+		bad, sign = i.High, "≤"
+		meets = func(v float64) bool { return v <= g.Bound*(1+rounding) }
 	}
+	met, better := meets(bad), meets(i.Value)
 	switch {
 	case met:
 		return Verdict{Pass, fmt.Sprintf("the interval's bad end %.4g is %s %.4g", bad, sign, g.Bound)}
