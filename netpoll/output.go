@@ -9,6 +9,9 @@ const (
 	warmBytesMax = 8 << 20
 	// warmNsMax is how long a probe is believed.
 	warmNsMax = 100e6
+	// warmStep is how far behind a byte in memory the others are taken to be there, too: readahead
+	// and large folios bring them in together, and it is the distance of Source's own probes.
+	warmStep = 64 << 10
 )
 
 // output is a connection's sending side: the queue of responses that have not left.
@@ -23,6 +26,25 @@ type output struct {
 	warmErr error // written by the worker before it posts warmed
 	warmed  Task
 	job     prefetchJob
+	// seen is where the last probe that found all in memory ended.
+	seen probed
+}
+
+// probed is a place in a file up to which bytes were in memory at a time. A reader that goes through
+// a log asks for the bytes behind those that it has just been sent, so their neighbours need not be
+// probed again.
+type probed struct {
+	source Source
+	end    int64
+	ns     int64
+}
+
+// skip returns how many of the n bytes at position need no probe of their own.
+func (p *probed) skip(source Source, position, n, nowNs int64) int64 {
+	if p.source != source || p.end != position || nowNs-p.ns >= warmNsMax {
+		return 0
+	}
+	return min(n, warmStep) - 1
 }
 
 func (o *output) empty() bool { return o.first == nil }
@@ -174,7 +196,7 @@ func (r *Reactor) warm(c *Conn) bool {
 	case chain.warmBytes > 0 && r.nowNs-chain.warmNs < warmNsMax:
 		return true
 	}
-	n, resident := chain.probe()
+	n, resident := chain.probe(&o.seen, r.nowNs)
 	if resident {
 		chain.warmBytes, chain.warmNs = n, r.nowNs
 		return true
@@ -188,14 +210,17 @@ func (r *Reactor) warm(c *Conn) bool {
 
 // probe looks at the regions that come next, up to warmBytesMax, and returns how many bytes it
 // looked at and whether all of them are resident.
-func (c *Chain) probe() (n int64, resident bool) {
+func (c *Chain) probe(seen *probed, nowNs int64) (n int64, resident bool) {
 	skip := c.regionSent
 	for i := c.region; i < len(c.regions) && n < warmBytesMax; i++ {
 		rg := &c.regions[i]
 		k := min(rg.n-skip, warmBytesMax-n)
-		if !rg.source.Resident(rg.position+skip, k) {
+		from := rg.position + skip
+		known := seen.skip(rg.source, from, k, nowNs)
+		if !rg.source.Resident(from+known, k-known) {
 			return n, false
 		}
+		*seen = probed{source: rg.source, end: from + k, ns: nowNs}
 		n += k
 		skip = 0
 	}
@@ -243,4 +268,5 @@ func (r *Reactor) dropOutput(c *Conn) {
 		r.giveChain(chain)
 	}
 	o.last, o.chains, o.regions, o.bytes = nil, 0, 0, 0
+	o.seen = probed{}
 }

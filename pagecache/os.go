@@ -189,7 +189,7 @@ func (f *osFile) Resident(pos, n int64) bool {
 	}
 	probe := probes.Get().(*[1]byte)
 	defer probes.Put(probe)
-	for at := pos; at < pos+n; at += residentStep {
+	for at := pos; at < pos+n-1; at += residentStep {
 		if got, err := f.ReadAtNoWait(probe[:], at); got == 0 || err != nil {
 			return false
 		}
@@ -202,7 +202,7 @@ func (f *osFile) Resident(pos, n int64) bool {
 var probes = sync.Pool{New: func() any { return new([1]byte) }}
 
 func (f *osFile) ReadAtNoWait(p []byte, pos int64) (int, error) {
-	n, err := preadv2(f.fd, p, pos, unix.RWF_NOWAIT)
+	n, err := preadvNoWait(f.fd, p, pos)
 	switch err {
 	case 0:
 		return n, nil
