@@ -187,8 +187,13 @@ func checkOpenFiles(s workload.Spec) error {
 	return nil
 }
 
-// generatorThreads is how many processors' worth of work the client's own threads can do.
+// generatorThreads is how many processors' worth of work the client's own threads can do: the lean
+// client has one more for a catch-up reader.
 func generatorThreads(s workload.Spec) int {
+	if s.Mode == workload.Backlog && s.Client != workload.KGO {
+		s.Mode = workload.E2E
+		return min(runtime.NumCPU(), 1+generatorThreads(s))
+	}
 	switch {
 	case s.Client == workload.KGO:
 		return runtime.GOMAXPROCS(0)

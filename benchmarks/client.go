@@ -1,12 +1,10 @@
 package benchmarks
 
 import (
-	"context"
-	"fmt"
-
 	"sluice/benchmarks/admin"
 	"sluice/benchmarks/drive"
 	"sluice/benchmarks/kgoload"
+	"sluice/benchmarks/load"
 	"sluice/benchmarks/workload"
 )
 
@@ -20,11 +18,6 @@ func clientOf(s workload.Spec) drive.Client {
 	case s.Client == workload.KGO:
 		return kgoload.Run
 	default:
-		return absent
+		return load.Run
 	}
-}
-
-// absent refuses a client that this build does not have.
-func absent(_ context.Context, _ drive.Target, s workload.Spec, _ drive.Hooks) (drive.Outcome, error) {
-	return drive.Outcome{}, fmt.Errorf("this build has no client %q", s.Client)
 }

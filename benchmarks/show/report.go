@@ -250,10 +250,12 @@ func figures(b *strings.Builder, r *result.Result) {
 		switch {
 		case strings.HasSuffix(name, "_bytes"):
 			text = bytes(v)
+		case strings.HasSuffix(name, "_ns"):
+			text = nanos(v)
 		case v != float64(int64(v)) && v < 1000:
 			text = digits(v)
 		}
-		name = strings.TrimSuffix(name, "_bytes")
+		name = strings.TrimSuffix(strings.TrimSuffix(name, "_bytes"), "_ns")
 		rows = append(rows, []string{strings.ReplaceAll(name, "_", " "), text})
 	}
 	grid(b, rows)
