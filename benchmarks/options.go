@@ -47,7 +47,7 @@ type Options struct {
 const dialTimeout = 6 * time.Second
 
 // cleanTimeout bounds the deletion of topics after the run.
-const cleanTimeout = 15 * time.Second
+const cleanTimeout = 10 * time.Second
 
 // detached gives what cleans up after a run some time, also after the run was interrupted.
 func detached(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
