@@ -41,7 +41,9 @@ type Instance struct {
 	process *process
 	probe   probe
 	// settled, if any, waits until a broker that answers also serves partitions.
-	settled   probe
+	settled probe
+	// settle is how long after a pause a broker may take to find out what it has missed.
+	settle    time.Duration
 	logStart  int64 // size of Log before this instance wrote to it
 	data      string
 	removeAll bool
@@ -100,10 +102,11 @@ func (i *Instance) Pause() error {
 	return nil
 }
 
-// Resume lets a paused broker go on (SIGCONT) and returns when it answers requests again, at most
-// ResumeMax later. Apache Kafka must by then also be a live broker in its own controller's eyes:
-// a pause longer than broker.session.timeout.ms lets the controller fence it for a moment.
-// Resuming a broker that is not paused is no error.
+// Resume lets a paused broker go on (SIGCONT) and returns when it serves again, at most ResumeMax
+// later. Apache Kafka gets 3 s in any case, to run the timers that came due during the pause: after
+// one longer than broker.session.timeout.ms its controller fences the broker, once it notices,
+// and the broker's next heartbeat (broker.heartbeat.interval.ms, 2 s) mends that (KIP-631). Resuming a
+// broker that is not paused is no error.
 func (i *Instance) Resume(ctx context.Context) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -116,6 +119,11 @@ func (i *Instance) Resume(ctx context.Context) error {
 	i.paused = false
 	ctx, cancel := context.WithTimeout(ctx, ResumeMax)
 	defer cancel()
+	select {
+	case <-time.After(i.settle):
+	case <-i.process.exited:
+	case <-ctx.Done():
+	}
 	for _, p := range []probe{i.probe, i.settled} {
 		if p == nil {
 			continue

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed kafka/pom.xml
@@ -29,6 +30,9 @@ func kafkaVersion() (string, error) {
 	}
 	return pom.Version, nil
 }
+
+// kafkaSettle is a heartbeat interval of Kafka's brokers and half of it more (Instance.Resume).
+const kafkaSettle = 3 * time.Second
 
 // kafkaJars is the cache folder of a version's jars.
 func kafkaJars(cache, version string) string { return filepath.Join(cache, "kafka-"+version) }
@@ -136,7 +140,7 @@ func (k *Kafka) start(ctx context.Context, o StartOptions) (*Instance, error) {
 	l := launch{
 		name: k.Name(), version: version, heapMiB: o.HeapMiB,
 		command: append(java, "-cp", classes, "kafka.Kafka", properties),
-		addr:    ports[0], probe: probeAPIVersions, settled: probeLive,
+		addr:    ports[0], probe: probeAPIVersions, settled: probeLive, settle: kafkaSettle,
 	}
 	return l.start(ctx, o)
 }

@@ -29,6 +29,7 @@ type launch struct {
 	// host:port.
 	listening, administering *regexp.Regexp
 	probe, settled           probe
+	settle                   time.Duration
 	heapMiB                  int
 	driver                   string
 }
@@ -56,7 +57,7 @@ func (l *launch) start(ctx context.Context, o StartOptions) (*Instance, error) {
 		Name: l.name, Version: l.version, Addr: l.addr, AdminAddr: l.admin,
 		Pid: p.pid, Command: l.command, Dir: o.Dir, Log: logPath, CPUs: o.CPUs, HeapMiB: l.heapMiB,
 		Started: p.started, Driver: l.driver,
-		process: p, probe: l.probe, settled: l.settled,
+		process: p, probe: l.probe, settled: l.settled, settle: l.settle,
 		logStart: logStart, data: o.dataDir(), removeAll: o.RemoveData,
 	}
 	if err := l.await(ctx, i); err != nil {

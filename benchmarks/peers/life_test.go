@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,9 +46,8 @@ func TestLife(t *testing.T) {
 		if err := i.Stop(t.Context()); err != nil {
 			t.Errorf("second Stop: %v", err)
 		}
-		if c, err := net.Dial("tcp", i.Addr); err == nil {
-			c.Close()
-			t.Error("somebody listens on its port after Stop")
+		if err := unix.Kill(-i.Pid, 0); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("its process group after Stop: %v", err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, dataName)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("the data folder after Stop: %v", err)

@@ -1,14 +1,62 @@
 package peers
 
 import (
+	"context"
 	"errors"
 	"net"
+	"os/exec"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
+
+// Reserving while others fork: no child keeps the port.
+func TestReservedWhileForking(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var forks sync.WaitGroup
+	for range 2 {
+		forks.Go(func() {
+			for ctx.Err() == nil {
+				if err := exec.Command("true").Run(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	defer forks.Wait()
+	defer cancel()
+	for range 300 {
+		addrs, err := reservePorts(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, err := net.SplitHostPort(addrs[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bindAndListen(text); err != nil {
+			t.Fatalf("bind to the reserved port %s: %v", addrs[0], err)
+		}
+	}
+}
+
+func bindAndListen(port string) error {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	fd, err := bound(n)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Listen(fd, 1)
+}
 
 // The kernel gives a reserved port to nobody who leaves the choice to it, even if there is no
 // other left to choose (ip(7), IP_LOCAL_PORT_RANGE narrows the choice to this one), and a server

@@ -17,8 +17,8 @@ type Sluice struct {
 }
 
 var (
-	sluiceListens = regexp.MustCompile(`msg="sluice is ready" .*\blisten=PLAINTEXT://([^ ,]+)`)
-	sluiceAdmin   = regexp.MustCompile(`msg="sluice is ready" .*\badmin=([^ ]+)`)
+	sluiceListens = regexp.MustCompile(`msg="sluice is ready" .*\blisten=PLAINTEXT://([^\s,]+)`)
+	sluiceAdmin   = regexp.MustCompile(`msg="sluice is ready" .*\badmin=(\S+)`)
 )
 
 // Name implements Peer.

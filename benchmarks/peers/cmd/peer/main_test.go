@@ -10,7 +10,8 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	o, err := parse(strings.Fields("kafka -cpus 0,2 -heap 256 -override a=b=c -bench x -bench y -dir d"), io.Discard)
+	line := "kafka -cpus 0,2 -heap 256 -override a=b=c -bench x -bench y -dir d"
+	o, err := parse(strings.Fields(line), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +21,8 @@ func TestParse(t *testing.T) {
 	}
 	f := func(line, want string) {
 		t.Helper()
-		if _, err := parse(strings.Fields(line), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := parse(strings.Fields(line), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", line, err, want)
 		}
 	}
