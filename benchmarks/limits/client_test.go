@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -14,8 +15,21 @@ import (
 	"sluice/wire"
 )
 
-// programs builds the C programs once per test binary.
-var programs = sync.OnceValues(func() (Programs, error) { return Build("") })
+// programs builds the C programs once per test binary, in a folder that TestMain removes.
+var programs = sync.OnceValues(func() (Programs, error) { return Build(programsDir) })
+
+var programsDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "limits-")
+	if err != nil {
+		panic(err)
+	}
+	programsDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 func needPrograms(t testing.TB) Programs {
 	t.Helper()
@@ -95,7 +109,9 @@ func appendRequest(dst []byte, key, version int16, correlation int32, body func(
 	return dst
 }
 
-func appendProduce(dst []byte, correlation int32, topic string, partition int32, acks int16, batch []byte) []byte {
+func appendProduce(dst []byte, correlation int32, topic string, partition int32,
+	acks int16, batch []byte,
+) []byte {
 	return appendRequest(dst, wire.KeyProduce, 8, correlation, func(b []byte) []byte {
 		b = be.AppendUint16(b, 0xffff) // no transactional id
 		b = be.AppendUint16(b, uint16(acks))
@@ -106,7 +122,9 @@ func appendProduce(dst []byte, correlation int32, topic string, partition int32,
 	})
 }
 
-func appendFetch(dst []byte, correlation int32, topic string, partition int32, offset int64, bytesMax int) []byte {
+func appendFetch(dst []byte, correlation int32, topic string, partition int32,
+	offset int64, bytesMax int,
+) []byte {
 	return appendRequest(dst, wire.KeyFetch, 11, correlation, func(b []byte) []byte {
 		b = be.AppendUint32(b, 0xffffffff) // a consumer
 		b = be.AppendUint32(b, 500)

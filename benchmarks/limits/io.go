@@ -27,12 +27,14 @@ type Measure struct {
 	Calls int64   `json:"calls,omitempty"` // timed calls, that is, samples
 }
 
-// IOOptions bound a RunIO. The zero value takes about two minutes and 3 GiB of disk.
+// IOOptions bound a RunIO. The zero value takes about a minute and a half, and 2 GiB of disk.
 type IOOptions struct {
 	SustainedSeconds float64 // of either sustained append; 0 means 30
 	BurstSeconds     float64 // of either append burst, at most 1; 0 means 1
 	StepSeconds      float64 // of every other measure; 0 means 1
-	FileBytes        int64   // rounded up to 8 MiB; ends a burst, sustained appends go round; 0 means 2 GiB
+	// FileBytes bounds the one file of an append, and is rounded up to 8 MiB: a burst ends there, a
+	// sustained append goes on from the file's start. 0 means 2 GiB.
+	FileBytes int64
 }
 
 func (o *IOOptions) arguments(dir string) ([]string, error) {
@@ -54,8 +56,9 @@ func (o *IOOptions) arguments(dir string) ([]string, error) {
 	return []string{dir, text(sustained), text(burst), text(step), text(fileBytes)}, nil
 }
 
-// RunIO measures the file system that dir is on, and the memory. It makes its files in dir and
-// removes them. When ctx ends before it is done, what was measured until then comes with the error.
+// RunIO measures the file system that dir is on, and the memory. Its files in dir have no names
+// (O_TMPFILE, open(2)), so none is left however it ends. When ctx ends before it is done, what was
+// measured until then comes with the error.
 func RunIO(ctx context.Context, programs Programs, dir string, options IOOptions) ([]Measure, error) {
 	args, err := options.arguments(dir)
 	if err != nil {

@@ -191,7 +191,8 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("CC", "false-cc")
-	if _, err := Build(filepath.Join(dir, "out")); err == nil || !strings.Contains(err.Error(), "no compiler\n") {
+	_, err := Build(filepath.Join(dir, "out"))
+	if err == nil || !strings.Contains(err.Error(), "no compiler\n") {
 		t.Errorf("with a failing compiler: %v", err)
 	}
 	if left, err := os.ReadDir(filepath.Join(dir, "out")); err != nil || len(left) > 0 {

@@ -65,8 +65,9 @@ type Server struct {
 
 	command *exec.Cmd
 	stdin   io.Closer // the server ends when this closes, so also when this process dies
-	lines   *bufio.Reader
-	stderr  bytes.Buffer // read only after Wait
+	stdout  *os.File
+	lines   *bufio.Reader // over stdout
+	stderr  bytes.Buffer  // read only after Wait
 
 	stop  sync.Once
 	usage Usage
@@ -105,7 +106,7 @@ func StartServer(ctx context.Context, programs Programs, options ServerOptions) 
 		return nil, fmt.Errorf("limit server: %w", err)
 	}
 	s.Pid = s.command.Process.Pid
-	s.lines = bufio.NewReader(reader)
+	s.stdout, s.lines = reader, bufio.NewReader(reader)
 	line, err := s.lines.ReadString('\n')
 	port, isPort := strings.CutPrefix(strings.TrimSpace(line), "listening ")
 	if err != nil || !isPort {
@@ -118,6 +119,9 @@ func StartServer(ctx context.Context, programs Programs, options ServerOptions) 
 	s.Addr = "127.0.0.1:" + port
 	return s, nil
 }
+
+// Command is how the server was started.
+func (s *Server) Command() []string { return s.command.Args }
 
 // Stop ends the server, waits until it is gone, and says what it used. Its connections break.
 // Further calls return the same.
@@ -134,6 +138,7 @@ func (s *Server) end() (Usage, error) {
 	text, readErr := io.ReadAll(s.lines)
 	err := s.command.Wait()
 	s.stdin.Close()
+	s.stdout.Close()
 	if err != nil {
 		return Usage{}, fmt.Errorf("limit server: %w: %s", err, strings.TrimSpace(s.stderr.String()))
 	}
