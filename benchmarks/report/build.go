@@ -27,6 +27,8 @@ type Report struct {
 	Facts        [][2]string // rows of label and text; an empty text is a heading
 	Problems     []Problem
 	Targets      Table
+	Overview     Table // Sluice against each other target, a line each
+	AllRuns      Table
 }
 
 // DroppedRun is a run that does not count.
@@ -40,6 +42,7 @@ func Build(f *Folder) (*Report, error) {
 	r := &Report{
 		Name: f.Name, Runs: len(f.Runs), Problems: f.Problems, BoxInvalid: limitsInvalid(f),
 		Limits: limitTable(f.Limits), Facts: f.Facts.Table(), Targets: targetTable(f),
+		AllRuns: runTable(f),
 	}
 	if len(f.Limits) > 0 {
 		r.LimitsAbsent = limits.Missing(f.Limits)
@@ -66,7 +69,9 @@ func Build(f *Folder) (*Report, error) {
 			return nil, err
 		}
 		r.Cases = append(r.Cases, c)
+		r.Overview.Rows = append(r.Overview.Rows, c.overview()...)
 	}
+	r.Overview.Head = overviewHead
 	return r, nil
 }
 
@@ -150,6 +155,26 @@ func targetTable(f *Folder) Table {
 		}
 		t.add(plain(key[0]), plain(version), plain(fmt.Sprint(sums[key].runs)),
 			plain(fmt.Sprint(sums[key].counted)))
+	}
+	return t
+}
+
+// runTable lists every raw run, so that one that looks odd can be found and opened.
+func runTable(f *Folder) Table {
+	t := Table{Head: []string{"run", "case", "target", "pair", "turn", "MB/s", "errors", "steal", "counts"}}
+	for _, run := range f.Runs {
+		steal, counts := none, "yes"
+		if run.Usage != nil && run.Usage.Host != nil {
+			steal = percent(run.Usage.Host.StealShare)
+		}
+		if run.Drop() != "" {
+			counts = "no"
+		}
+		t.add(plain(run.File), plain(run.caseName()),
+			plain(Side{Target: run.Target.Name, Variant: run.Target.Variant}.String()),
+			plain(fmt.Sprint(run.Plan.Pair)), plain(fmt.Sprint(run.Plan.Turn)),
+			plain(significant(mainCount(run.Result).MBPerSecond())), plain(count64(run.errorCount())),
+			plain(steal), plain(counts))
 	}
 	return t
 }

@@ -121,14 +121,15 @@ func bytesText(n int) string {
 
 func (c *Case) throughputTable() Table {
 	t := Table{Head: []string{
-		"target", "runs", "produced MB/s", "consumed MB/s", "produced records/s", "consumed records/s",
+		"target", "runs", "produced MB/s", "its burst part", "consumed MB/s", "produced records/s", "consumed records/s",
 		"requests/s", "achieved of asked", "errors",
 	}}
 	for _, r := range c.rows {
 		t.add(
 			Cell{r.name(), r.qualifiers()},
 			Cell{fmt.Sprintf("%d of %d", len(r.Counted), len(r.Runs)), firstDrop(r)},
-			estimate(r.figure("produced_mb_s"), 1), estimate(r.figure("consumed_mb_s"), 1),
+			estimate(r.figure("produced_mb_s"), 1), estimate(r.burst(), 1),
+			estimate(r.figure("consumed_mb_s"), 1),
 			estimate(r.figure("produced_records_s"), 1), estimate(r.figure("consumed_records_s"), 1),
 			estimate(r.figure("requests_s"), 1), plain(achieved(r)), errorCell(r),
 		)
@@ -237,7 +238,7 @@ func percentileCell(i stats.Interval, percentile float64, samples int64, scale f
 func (c *Case) costTable() Table {
 	t := Table{Head: []string{
 		"target", "broker CPU-s/GB", "host CPU-s/GB", "broker CPU µs/request", "generator CPU %",
-		"RssAnon peak", "RssFile peak", "device written", "dirty + writeback peak", "steal, highest",
+		"RssAnon peak", "RssFile peak", "device written, most", "dirty + writeback, peak", "steal, most",
 	}}
 	for _, r := range c.rows {
 		t.add(

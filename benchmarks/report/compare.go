@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"sluice/benchmarks/result"
 	"sluice/benchmarks/stats"
 )
 
@@ -80,6 +81,66 @@ func compareTable(ours *row, others []*row) Table {
 		}
 	}
 	return t
+}
+
+var overviewHead = []string{
+	"case", "Sluice MB/s", "compared with", "throughput", "p50", "p99", "broker CPU-s/GB", "host CPU-s/GB",
+}
+
+// overview is one line for each row of Sluice and each target that it can be compared with.
+func (c *Case) overview() [][]Cell {
+	var lines [][]Cell
+	for _, ours := range c.rows {
+		if ours.Side.Target != Sluice {
+			continue
+		}
+		throughput, stage := ours.headline()
+		figure := estimate(ours.figure(throughput), 1)
+		alone := true
+		for _, o := range c.rows {
+			if o.Side.Target == Sluice || !ours.comparableWith(o) {
+				continue
+			}
+			alone = false
+			first := ratio(ours.against(o, throughput))
+			if i := ours.against(o, throughput); o.rank() == 2 && i.N > 0 {
+				first = share(i)
+			}
+			lines = append(lines, []Cell{
+				{c.Name, ours.qualifiers()},
+				figure, plain(o.name()), first,
+				ratio(ours.against(o, "p50_"+stage)), ratio(ours.against(o, "p99_"+stage)),
+				ratio(ours.against(o, "broker_cpu_s_per_gb")), ratio(ours.against(o, "host_cpu_s_per_gb")),
+			})
+		}
+		if alone {
+			empty := plain(none)
+			lines = append(lines, []Cell{
+				{c.Name, ours.qualifiers()}, figure, empty, empty, empty, empty, empty, empty,
+			})
+		}
+	}
+	return lines
+}
+
+// headline names the throughput metric and the latency stage that the row is about.
+func (r *row) headline() (throughput, stage string) {
+	throughput = "produced_mb_s"
+	if r.figure(throughput).N == 0 {
+		throughput = "consumed_mb_s"
+	}
+	for _, name := range r.stages() {
+		if name == result.StageE2E {
+			return throughput, name
+		}
+		if stage == "" && (name == result.StageAck || name == result.StageFetch || name == result.StagePing) {
+			stage = name
+		}
+	}
+	if stage == "" {
+		stage = result.StageAck
+	}
+	return throughput, stage
 }
 
 // share prints a ratio as a percentage.

@@ -32,6 +32,11 @@ func (r *Report) markdown() []byte {
 		}
 		t.markdown(&b)
 	}
+	if len(r.Overview.Rows) > 0 {
+		line("## Sluice compared\n\nShares of machine limits, and ratios to other brokers (for latency and " +
+			"processor time less than 1 × is better).\n")
+		r.Overview.markdown(&b)
+	}
 	r.markdownCases(&b)
 	r.markdownEnd(&b)
 	return []byte(b.String())

@@ -262,9 +262,10 @@ func TestPercentilesNeverFromFailures(t *testing.T) {
 			})
 			s.rest([]Goal{goal("g", []string{"c"}, "p99_ack", stats.AtMost, 1e9)})
 			r := build(t, dir)
-			if r.Counted != 0 || len(r.Cases[0].Latency.Rows) != 0 || len(r.Cases[0].Plots) != 0 || r.Invalid != 1 {
-				t.Errorf("%d count, latency %+v, %d plots, %d goals invalid", r.Counted, r.Cases[0].Latency.Rows,
-					len(r.Cases[0].Plots), r.Invalid)
+			c := r.Cases[0]
+			if r.Counted != 0 || len(c.Latency.Rows) != 0 || len(c.Plots) != 0 || r.Invalid != 1 {
+				t.Errorf("%d count, latency %+v, %d plots, %d goals invalid", r.Counted, c.Latency.Rows,
+					len(c.Plots), r.Invalid)
 			}
 			if left, _ := filepath.Glob(filepath.Join(dir, "hgrm", "*")); len(left) != 0 {
 				t.Errorf("distributions of failures: %v", left)

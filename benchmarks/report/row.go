@@ -23,7 +23,8 @@ type row struct {
 }
 
 func rowKey(r Run) [5]string {
-	return [5]string{r.Target.Name, r.Target.Variant, r.Label, string(r.Spec.Placement), string(r.Spec.Client)}
+	s := r.Spec
+	return [5]string{r.Target.Name, r.Target.Variant, r.Label, string(s.Placement), string(s.Client)}
 }
 
 // rowsOf groups the runs of a case: Sluice first, then peers by name, then limits.
@@ -97,6 +98,19 @@ func (r *row) figure(metric string) stats.Interval {
 		panic("BUG: no metric " + metric)
 	}
 	return stats.Values(turns(r.Counted, m, "")).Mean()
+}
+
+// burst is the throughput of the burst part of sustained runs.
+func (r *row) burst() stats.Interval {
+	m, _ := metricByName("produced_mb_s")
+	var sustained []stats.Turn
+	for _, run := range r.Counted {
+		if run.Burst != nil {
+			v, why := m.burstOf(run.Result)
+			sustained = append(sustained, stats.Turn{Pair: run.Plan.Pair, Value: v, Drop: why})
+		}
+	}
+	return stats.Values(sustained).Mean()
 }
 
 // against is this row ÷ other by pairs.
