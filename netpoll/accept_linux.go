@@ -241,7 +241,7 @@ func (s *Server) released(c *Conn) {
 	}
 	s.connections--
 	c.listener.connections--
-	c.reactor.traffic.connections--
+	c.reactor.traffic.share.connections--
 	s.room.Broadcast()
 }
 

@@ -26,7 +26,7 @@ type Reactor struct {
 	stopped atomic.Bool  // the reactor takes no more messages
 	wakers  atomic.Int32 // goroutines that are about to wake the reactor
 	stats   Stats
-	// traffic is the acceptors' estimate of recent traffic; guarded by Server.mu.
+	// traffic is what acceptors deal connections out by.
 	traffic traffic
 
 	// What only the reactor's goroutine touches.
@@ -216,6 +216,7 @@ func (r *Reactor) endTurn() {
 		r.stats.Stalls[r.worst].Add(1)
 		r.stats.StallNs[r.worst].Add(uint64(busyNs))
 	}
+	r.traffic.count(r.tally.bytesIn+r.tally.bytesOut, r.nowNs)
 	r.tally.publish(&r.stats)
 }
 

@@ -32,7 +32,7 @@ type Server struct {
 	lineMu sync.Mutex // guards lines; innermost
 	lines  [lineKinds]throttledLine
 
-	mu          sync.Mutex // guards the following, and the reactors' traffic
+	mu          sync.Mutex // guards the following, and the reactors' traffic.share
 	room        sync.Cond  // signalled when a connection closes, or accepting ends
 	closing     bool
 	nextID      uint64

@@ -205,7 +205,7 @@ func TestSpread(t *testing.T) {
 		c.Chain().Buf = append(c.Chain().Buf, byte(c.Reactor().Index()))
 		c.Respond()
 	}}
-	s, addr := startServer(t, Config{Reactors: 3}, h)
+	_, addr := startServer(t, Config{Reactors: 3}, h)
 	on := map[byte]int{}
 	for range 9 {
 		on[call(t, dial(t, addr), nil)[0]]++
@@ -213,25 +213,57 @@ func TestSpread(t *testing.T) {
 	if on[0] != 3 || on[1] != 3 || on[2] != 3 {
 		t.Errorf("spread is %v", on)
 	}
-	s.mu.Lock()
-	s.reactors[1].traffic.recent += 1 << 30
-	s.mu.Unlock()
-	if at := call(t, dial(t, addr), nil)[0]; at == 1 {
-		t.Error("a connection went to the busiest reactor")
-	}
 }
 
-func TestTrafficDecays(t *testing.T) {
+// A reactor that moves much gets no connection while another moves little; traffic that has ended,
+// a connection's that was closed for one, counts no more; and connections that come at once are
+// spread before any of them has shown what it moves.
+func TestPick(t *testing.T) {
+	t.Parallel()
+	s, err := Listen(Config{
+		Listeners: []Listener{{Name: "T", Address: "127.0.0.1:0"}}, Reactors: 2,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	nowNs := int64(1e9)
+	for _, r := range s.reactors {
+		r.clock = func() int64 { return nowNs }
+		r.traffic.beganNs = nowNs
+	}
+	f := func(what string, want ...int) {
+		t.Helper()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for i, index := range want {
+			if got := s.pick().index; got != index {
+				t.Errorf("%s: connection %d went to reactor %d", what, i, got)
+			}
+		}
+	}
+	f("at rest", 0, 1, 0, 1)
+	nowNs += 4 * trafficWindowNs
+	s.reactors[0].traffic.count(1<<30, nowNs)
+	f("beside the busy one", 1, 1, 1, 1, 0, 1, 0, 1)
+	nowNs += 4 * trafficWindowNs
+	f("after the traffic has ended", 0, 0, 0, 0, 0, 1)
+}
+
+// A window's rate is published when it is over.
+func TestTrafficRate(t *testing.T) {
 	t.Parallel()
 	var tr traffic
-	tr.update(1, 1000)
-	tr.update(trafficHalfLifeNs+2, 1000)
-	if tr.recent != 500 {
-		t.Errorf("%d left after one half-life", tr.recent)
+	tr.count(1000, trafficWindowNs-1)
+	if n := tr.recent(trafficWindowNs); n != 0 {
+		t.Errorf("%d bytes a second before the window is over", n)
 	}
-	tr.update(1000*trafficHalfLifeNs, 1007)
-	if tr.recent != 0 {
-		t.Errorf("%d left after a long time", tr.recent)
+	tr.count(1000, 2*trafficWindowNs)
+	if n := tr.recent(5 * trafficWindowNs); n != 20000 {
+		t.Errorf("%d bytes a second", n)
+	}
+	if n := tr.recent(5*trafficWindowNs + 1); n != 0 {
+		t.Errorf("%d bytes a second long after", n)
 	}
 }
 

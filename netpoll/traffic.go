@@ -1,46 +1,87 @@
 package netpoll
 
-import "time"
+import "sync/atomic"
 
-// traffic is what the acceptors know of a reactor's load.
+// trafficWindowNs is the span over which a reactor's traffic is measured.
+const trafficWindowNs = int64(50e6)
+
+// traffic is how many bytes a reactor moves a second. The reactor measures it; acceptors, which
+// deal new connections out by it, read it together with what they have just dealt out.
 type traffic struct {
-	connections int
-	total       uint64 // bytes moved, when last looked at
-	recent      uint64 // bytes moved lately: halved with every trafficHalfLifeNs
-	sinceNs     int64  // up to when recent was halved
+	// What the reactor touches: the window that is being measured.
+	beganNs int64
+	bytes   uint64
+	// What it publishes: the last whole window's bytes a second, and when that ended.
+	rate  atomic.Uint64
+	atNs  atomic.Int64
+	share share // guarded by Server.mu
 }
 
-const (
-	trafficHalfLifeNs = int64(time.Second)
-	// trafficPerConn is what a new connection is taken to move until it shows, so that many that
-	// come at once are spread.
-	trafficPerConn = 64 << 10
-)
+// share is what acceptors know of a reactor besides its rate.
+type share struct {
+	connections int
+	// fresh counts connections dealt out since freshNs, whose traffic no window shows yet.
+	fresh   int
+	freshNs int64
+}
 
-// pick returns the reactor that moved the fewest bytes lately, counted in units of trafficPerConn,
-// and of several the one with the fewest connections.
+// count adds a turn's bytes, and publishes the window that they complete.
+func (t *traffic) count(bytes uint64, nowNs int64) {
+	t.bytes += bytes
+	d := nowNs - t.beganNs
+	if d < trafficWindowNs {
+		return
+	}
+	t.rate.Store(uint64(float64(t.bytes) * 1e9 / float64(d)))
+	t.atNs.Store(nowNs)
+	t.beganNs, t.bytes = nowNs, 0
+}
+
+// recent returns the rate, or 0 where it is not recent: a reactor that moves anything publishes with
+// every window.
+func (t *traffic) recent(nowNs int64) uint64 {
+	if nowNs-t.atNs.Load() > 3*trafficWindowNs {
+		return 0
+	}
+	return t.rate.Load()
+}
+
+// pick returns the reactor that moves the fewest bytes a second, and of several the one with the
+// fewest connections. A connection that was dealt out just now is taken to move what a connection
+// moves on average, so that many that come at once are spread.
 func (s *Server) pick() *Reactor {
+	nowNs := s.reactors[0].clock()
+	average := s.averageRate(nowNs)
 	var best *Reactor
+	var bestLoad uint64
 	for _, r := range s.reactors {
-		r.traffic.update(r.clock(), r.stats.BytesIn.Load()+r.stats.BytesOut.Load())
-		if best == nil || r.traffic.less(&best.traffic) {
-			best = r
+		h := &r.traffic.share
+		load := (r.traffic.recent(nowNs) + uint64(h.fresh)*average) / rateUnit
+		if best == nil || load < bestLoad ||
+			load == bestLoad && h.connections < best.traffic.share.connections {
+			best, bestLoad = r, load
 		}
 	}
-	best.traffic.connections++
-	best.traffic.recent += trafficPerConn
+	h := &best.traffic.share
+	h.connections++
+	h.fresh++
+	h.freshNs = nowNs
 	return best
 }
 
-func (t *traffic) update(nowNs int64, total uint64) {
-	t.recent += total - t.total
-	t.total = total
-	halvings := (nowNs - t.sinceNs) / trafficHalfLifeNs
-	t.recent >>= min(halvings, 63)
-	t.sinceNs += halvings * trafficHalfLifeNs
-}
+// rateUnit is the difference in bytes a second that matters when a reactor is picked.
+const rateUnit = 1 << 20
 
-func (t *traffic) less(than *traffic) bool {
-	a, b := t.recent/trafficPerConn, than.recent/trafficPerConn
-	return a < b || a == b && t.connections < than.connections
+// averageRate is what one connection moves that has had the time to. Server.mu is held.
+func (s *Server) averageRate(nowNs int64) uint64 {
+	rate, connections := uint64(0), 0
+	for _, r := range s.reactors {
+		h := &r.traffic.share
+		if nowNs-h.freshNs > 3*trafficWindowNs {
+			h.fresh = 0
+		}
+		rate += r.traffic.recent(nowNs)
+		connections += h.connections - h.fresh
+	}
+	return rate / uint64(max(connections, 1))
 }
