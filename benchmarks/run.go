@@ -93,6 +93,9 @@ func (r *run) prepare(ctx context.Context) error {
 	if r.needsTopics() {
 		if !r.spec.Keep {
 			r.undo = append(r.undo, func() error {
+				if r.died() {
+					return nil
+				}
 				clean, cancel := detached(ctx, cleanTimeout)
 				defer cancel()
 				return r.topics.remove(clean)
@@ -242,6 +245,8 @@ func (r *run) carry(parent context.Context, spec workload.Spec) *seen {
 	stopWatch()
 	m.end()
 	s.usage = m.usage()
+	// "Interrupted" means by hand, and not that a run was ended because it made no sense any more.
+	s.outcome.Interrupted = parent.Err() != nil
 	if s.err == nil || ctx.Err() != nil {
 		// Why the context ended says more than that the client noticed it.
 		if cause := context.Cause(ctx); cause != nil {

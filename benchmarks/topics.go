@@ -103,7 +103,8 @@ func (t *topics) create(ctx context.Context, s workload.Spec, names []string) er
 	return nil
 }
 
-// awaitLeaders asks again and again, with growing pauses, until all partitions are led.
+// awaitLeaders asks again and again, with growing pauses, until all partitions are led. A broker may
+// be named as leader before it has taken up its office, so each leader is also asked for an offset.
 func (t *topics) awaitLeaders(ctx context.Context, partitions int) error {
 	ctx, cancel := context.WithTimeout(ctx, leadersTimeout)
 	defer cancel()
@@ -115,7 +116,9 @@ func (t *topics) awaitLeaders(ctx context.Context, partitions int) error {
 		}
 		if err == nil {
 			if missing = leaderless(t.names, there, partitions); missing == "" {
-				return nil
+				if missing = t.unserved(ctx); missing == "" {
+					return nil
+				}
 			}
 		}
 		select {
@@ -127,6 +130,21 @@ func (t *topics) awaitLeaders(ctx context.Context, partitions int) error {
 			return fmt.Errorf("after %s the topics are not ready: %s", leadersTimeout, missing)
 		}
 	}
+}
+
+// unserved describes a partition whose leader does not serve it yet; "" if there is none.
+func (t *topics) unserved(ctx context.Context) string {
+	offsets, err := t.adm.ListStartOffsets(ctx, t.names...)
+	if err != nil {
+		return reason(err)
+	}
+	missing := ""
+	offsets.Each(func(o kadm.ListedOffset) {
+		if o.Err != nil && missing == "" {
+			missing = fmt.Sprintf("partition %d of topic %s: %s", o.Partition, o.Topic, reason(o.Err))
+		}
+	})
+	return missing
 }
 
 // leaderless describes the first partition without a leader; "" if there is none.
