@@ -148,7 +148,7 @@ func (r *run) awaitPreload(ctx context.Context, s *session) error {
 				return fmt.Errorf("writing failed: %s", listErrors(s.threads[0].tally.early))
 			}
 			success := max(1, s.latest(func(g *gauges) *atomic.Int64 { return &g.success }))
-			if s.now()-success > int64(drive.DrainTimeout) {
+			if s.now()-success > int64(r.drainMax) {
 				return errors.New("the broker does not answer")
 			}
 			if s.total(func(g *gauges) *atomic.Int64 { return &g.inFlight }) == 0 {

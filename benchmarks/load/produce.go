@@ -188,11 +188,13 @@ func (p *produceConn) pump(now int64) error {
 	if p.state != connUp || now < p.wakeAt && p.waiting || p.renewing && !p.renewal(now) {
 		return nil
 	}
-	for p.writable && p.body == nil && p.flights.len() < p.depth {
+	taken := 0
+	for p.writable && p.body == nil && p.flights.len() < p.depth && taken < p.depth {
 		f, ok := p.take()
 		if !ok {
 			break
 		}
+		taken++
 		p.compose(f)
 		if p.body != nil || len(p.out) >= outBytesMax {
 			if err := p.push(); err != nil {
@@ -203,8 +205,8 @@ func (p *produceConn) pump(now int64) error {
 	if err := p.push(); err != nil {
 		return err
 	}
-	if p.acks == 0 && p.writable && p.t.start != 0 && now < p.t.end {
-		p.t.list(&p.conn) // Nothing else would tell that there is room again.
+	if taken > 0 && p.acks == 0 && p.flights.len() == 0 {
+		p.t.list(&p.conn) // No answer will tell that there is room for more.
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sluice/benchmarks/drive"
 	"sluice/benchmarks/result"
 	"sluice/benchmarks/workload"
@@ -27,6 +29,8 @@ type run struct {
 	s       *session
 
 	merging map[int64]*merged // seconds that not all threads have handed over
+	// drainMax is drive.DrainTimeout, failMax drive.FailAfter; tests have less patience.
+	drainMax, failMax time.Duration
 }
 
 // merged is a second of the run, as far as threads have handed it over.
@@ -44,16 +48,21 @@ var _ drive.Client = Run
 func Run(
 	ctx context.Context, target drive.Target, spec workload.Spec, hooks drive.Hooks,
 ) (drive.Outcome, error) {
-	r := &run{
+	r := newRun(target, spec, hooks)
+	err := r.carryOut(ctx)
+	return r.out, err
+}
+
+func newRun(target drive.Target, spec workload.Spec, hooks drive.Hooks) *run {
+	return &run{
 		spec: spec, hooks: hooks, merging: map[int64]*merged{},
-		cluster: newCluster(target.Addrs, target.Raw, spec),
+		cluster:  newCluster(target.Addrs, target.Raw, spec),
+		drainMax: drive.DrainTimeout, failMax: drive.FailAfter,
 		out: drive.Outcome{
 			Errors: map[string]int64{}, Stages: map[string]*result.Histogram{},
 			Figures: map[string]float64{},
 		},
 	}
-	err := r.carryOut(ctx)
-	return r.out, err
 }
 
 func (r *run) carryOut(ctx context.Context) error {
@@ -73,9 +82,11 @@ func (r *run) carryOut(ctx context.Context) error {
 		runtime.GOMAXPROCS(threads + 2)
 		defer runtime.GOMAXPROCS(procs)
 	}
-	v, err := r.cluster.settled(ctx, drive.FailAfter)
+	v, err := r.cluster.settled(ctx, r.failMax)
 	if err != nil {
-		r.out.Errors[drive.ErrorConnectRefused]++
+		if errors.Is(err, unix.ECONNREFUSED) {
+			r.out.Errors[drive.ErrorConnectRefused]++
+		}
 		return fmt.Errorf("reaching the broker: %w", err)
 	}
 	b, err := r.prepare(ctx, v)
@@ -92,6 +103,9 @@ func (r *run) carryOut(ctx context.Context) error {
 	r.s.launch()
 	err = r.conduct(ctx)
 	r.s.finish()
+	for len(r.s.seconds) > 0 {
+		r.merge(<-r.s.seconds)
+	}
 	return r.settle(err)
 }
 
@@ -236,8 +250,8 @@ func (r *run) failing() error {
 	success := s.latest(func(g *gauges) *atomic.Int64 { return &g.success })
 	failure := s.latest(func(g *gauges) *atomic.Int64 { return &g.failure })
 	since := max(success, s.start.Load())
-	if failure > since && s.now()-since >= int64(drive.FailAfter) {
-		return fmt.Errorf("every request has failed for %s", drive.FailAfter)
+	if failure > since && s.now()-since >= int64(r.failMax) {
+		return fmt.Errorf("every request has failed for %s", r.failMax)
 	}
 	return nil
 }
@@ -245,9 +259,9 @@ func (r *run) failing() error {
 // drain waits for answers that are still to come.
 func (r *run) drain() error {
 	s := r.s
-	timeout := drive.DrainTimeout
+	timeout := r.drainMax
 	if r.out.Interrupted {
-		timeout = time.Second
+		timeout = min(timeout, time.Second)
 	}
 	deadline := time.Now().Add(timeout)
 	for time.Now().Before(deadline) && !r.drained() {

@@ -48,6 +48,7 @@ type session struct {
 	cancel    context.CancelFunc
 	helpers   sync.WaitGroup
 	running   sync.WaitGroup
+	once      sync.Once // finish
 }
 
 func newSession(
@@ -100,14 +101,17 @@ func (s *session) launch() {
 	}
 }
 
-// finish stops everything and waits for it; afterwards the tallies may be read.
+// finish stops everything and waits for it; afterwards the tallies may be read. A second call does
+// nothing.
 func (s *session) finish() {
-	s.stop.Store(true)
-	s.wake()
-	s.running.Wait()
-	s.cancel()
-	s.helpers.Wait()
-	s.release()
+	s.once.Do(func() {
+		s.stop.Store(true)
+		s.wake()
+		s.running.Wait()
+		s.cancel()
+		s.helpers.Wait()
+		s.release()
+	})
 }
 
 func (s *session) release() {

@@ -13,9 +13,11 @@ const (
 	// bufferBytes is the receive buffer of a thread. It stays in L2 while it is filled by the
 	// kernel and read by the checksum.
 	bufferBytes = 256 << 10
-	// napMin is the shortest wait for the next due record: what becomes due within it is taken up
-	// together. It bounds the turns of an idle loop at high rates.
-	napMin = int64(20 * time.Microsecond)
+	// napMin is the shortest wait for the next due record where records are due more often than
+	// every napRest: what becomes due within it is taken up together. It bounds the turns of the
+	// loop at high rates.
+	napMin  = int64(20 * time.Microsecond)
+	napRest = 100 * time.Microsecond
 	// napMax is the longest: after it a thread looks at what the coordinator has set.
 	napMax = int64(50 * time.Millisecond)
 )
@@ -34,7 +36,8 @@ type thread struct {
 	// dueOf tells when a record of dueFlight is due; it is made once, since making it allocates.
 	dueOf     func(ordinal int64) int64
 	dueFlight flight
-	queued    int // batches in the queues of all connections
+	queued    int   // batches in the queues of all connections
+	napFloor  int64 // napMin or 0
 
 	conns         []*conn
 	ready, spared []*conn
@@ -57,6 +60,9 @@ func newThread(s *session) (*thread, error) {
 	}
 	if s.maker != nil {
 		t.builder.Codec = s.maker.codec
+	}
+	if s.spec.Rate*napRest.Seconds() > float64(max(1, s.spec.Threads)) {
+		t.napFloor = napMin
 	}
 	t.dueOf = func(ordinal int64) int64 {
 		return t.s.due(&t.dueFlight, ordinal-t.dueFlight.first)
@@ -101,10 +107,14 @@ func (t *thread) nap() int64 {
 	for _, c := range t.waiting {
 		nap = min(nap, c.wakeAt-now)
 	}
-	if t.start != 0 {
+	if t.start == 0 {
+		if start := t.s.start.Load(); start != 0 {
+			nap = min(nap, start-now)
+		}
+	} else {
 		for _, p := range t.producers {
 			if at := p.nextEvent(t.end); at != 0 {
-				nap = min(nap, max(at-now, napMin))
+				nap = min(nap, max(at-now, t.napFloor))
 			}
 		}
 	}
@@ -136,14 +146,16 @@ func (t *thread) turn(events []unix.EpollEvent) {
 
 // phases reads what the coordinator has set since the last turn.
 func (t *thread) phases(now int64) {
-	started := t.start != 0
-	t.start, t.begin, t.end = t.s.start.Load(), t.s.begin.Load(), t.s.end.Load()
-	if !started && t.start != 0 {
+	if start := t.s.start.Load(); t.start == 0 && start != 0 && now >= start {
+		t.start = start
 		t.tally.started = t.start
 		for _, p := range t.producers {
 			p.begin(t.start)
 		}
 		t.listAll()
+	}
+	if t.start != 0 {
+		t.begin, t.end = t.s.begin.Load(), t.s.end.Load()
 	}
 	if v := t.s.layout.Load(); v != t.layout {
 		t.layout = v
@@ -293,6 +305,10 @@ func (t *thread) count() {
 // the coordinator is late, so is this.
 func (t *thread) tick(at int64) {
 	y := t.tally
+	if t.start == 0 {
+		y.started = at
+		return
+	}
 	if y.spare == nil {
 		select {
 		case y.spare = <-t.s.spares:
