@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -32,6 +33,10 @@ type consumer struct {
 	stamped   bool
 	stretches []*stretch
 	places    map[string]map[int32]*stretch
+	// half is when a backlog run's second half begins; a catch-up reader reads from then on. before
+	// and during hold a tail's latencies of the two halves, nil in other modes.
+	half           int64
+	before, during *result.Histogram
 	// started is the earliest due time that this run can have written.
 	started int64
 
@@ -62,6 +67,23 @@ func (c *consumer) starts() map[string]map[int32]kgo.Offset {
 		}
 	}
 	return at
+}
+
+// catchUp waits for the second half of the run and reads from then on.
+func (c *consumer) catchUp(ctx context.Context) {
+	timer := time.NewTimer(time.Duration(c.half - c.clock.now()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return
+	}
+	topics := make([]string, 0, len(c.places))
+	for topic := range c.places {
+		topics = append(topics, topic)
+	}
+	c.client.ResumeFetchTopics(topics...)
+	c.read(ctx)
 }
 
 // read polls until ctx ends.
@@ -127,8 +149,16 @@ func (c *consumer) timed(records []*kgo.Record, now int64) {
 			c.foreign.Add(1)
 			continue
 		}
-		if c.window.has(due) {
-			c.record(result.StageE2E, h, now-due)
+		if !c.window.has(due) {
+			continue
+		}
+		c.record(result.StageE2E, h, now-due)
+		switch {
+		case c.before == nil:
+		case due < c.half:
+			c.before.Record(now - due)
+		default:
+			c.during.Record(now - due)
 		}
 	}
 }

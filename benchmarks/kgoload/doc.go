@@ -7,6 +7,7 @@
 //
 //	run.go       the life of a run: connect, warm up, measure, drain, close; the watchdog
 //	options.go   a Spec as kgo's options
+//	preload.go   what modes consume and backlog read
 //	producer.go  one kgo client that writes: pool of records, closed and open loop, promises
 //	pace.go      when the records of an open loop are due, and how to sleep until then
 //	consumer.go  one kgo client that reads: a tail, or a stretch of the log again and again
@@ -35,6 +36,14 @@
 // The first eight bytes of a value are its due time in ns (CLOCK_MONOTONIC, big-endian). Tail
 // readers begin at the log's end as it was before the first record was written, and both ends are
 // in one process, so StageE2E needs no synchronized clocks.
+//
+// # Consumers
+//
+// They assign partitions to themselves, dealt round; with more readers than partitions several read
+// the same one. kgo checks CRCs, the reader checks that offsets follow each other. A reader of mode
+// consume begins anew when it has reached the end of all its partitions. In mode backlog the reader
+// that catches up does so in the second half of measured time; the live traffic's latency is told
+// for either half.
 //
 // # What franz-go cannot be told
 //

@@ -172,6 +172,7 @@ func TestNoTopic(t *testing.T) {
 		t.Error("a partition that is not there was not missed")
 	}
 	s = small(workload.Consume, nil)
+	s.Preload = 0
 	if _, err = Run(deadline(t), target, s, drive.Hooks{}); err == nil {
 		t.Error("an empty log was consumed")
 	}

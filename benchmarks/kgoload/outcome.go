@@ -58,12 +58,30 @@ func (r *run) outcome() drive.Outcome {
 	if requests > 0 {
 		o.AllocsPerRequest = float64(r.objects) / float64(requests)
 	}
-	if r.seconds > 0 && len(r.catchup) > 0 {
-		o.Figures["catchup_bytes_per_second"] = float64(catchup.Bytes) / r.seconds
-		o.Figures["catchup_records_per_second"] = float64(catchup.Records) / r.seconds
+	if len(r.catchup) > 0 {
+		r.backlogFigures(o.Figures, &catchup)
 	}
 	r.annotate(&o)
 	return o
+}
+
+// backlogFigures tells what the catch-up reader read in the second half of the run, and what the
+// live traffic's latency was without and with it. Names are those of package load.
+func (r *run) backlogFigures(figures map[string]float64, catchup *result.Count) {
+	catchup.Seconds = max(0, r.seconds-r.spec.Duration.D().Seconds()/2)
+	before, during := result.NewHistogram(), result.NewHistogram()
+	for _, c := range r.consumers {
+		before.Merge(c.before)
+		during.Merge(c.during)
+	}
+	passes := int64(0)
+	for _, c := range r.catchup {
+		passes += c.passes.Load()
+	}
+	figures["catchup_mb_per_second"] = catchup.MBPerSecond()
+	figures["catchup_passes"] = float64(passes)
+	figures["live_p99_before_ns"] = float64(before.Percentile(99))
+	figures["live_p99_during_ns"] = float64(during.Percentile(99))
 }
 
 // mergeAccount adds what one client counted: to count what it produced or consumed (it does one of
@@ -110,6 +128,7 @@ func (r *run) annotate(o *drive.Outcome) {
 		foreign += c.foreign.Load()
 		passes += c.passes.Load()
 	}
+	o.Notes = append(o.Notes, r.notes...)
 	told := map[string]bool{}
 	for _, a := range r.accounts {
 		a.mu.Lock()

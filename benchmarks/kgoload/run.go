@@ -80,6 +80,7 @@ type run struct {
 	watch       watchdog
 	warmErrors  map[string]int64 // of before measured time
 	lateErrors  map[string]int64 // counted by the run itself
+	notes       []string
 	begun       bool
 	interrupted bool
 	seconds     float64
@@ -130,9 +131,14 @@ func (r *run) start() {
 
 	reading, stop := context.WithCancel(context.Background())
 	r.stopReaders = stop
-	for _, c := range append(r.consumers[:len(r.consumers):len(r.consumers)], r.catchup...) {
-		c.started = now
+	half := begin + int64(r.spec.Duration)/2
+	for _, c := range r.consumers {
+		c.started, c.half = now, half
 		r.readers.Go(func() { c.read(reading) })
+	}
+	for _, c := range r.catchup {
+		c.started, c.half = now, half
+		r.readers.Go(func() { c.catchUp(reading) })
 	}
 	for i, p := range r.producers {
 		if p.open {

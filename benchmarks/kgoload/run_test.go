@@ -172,19 +172,57 @@ func TestConsumeMore(t *testing.T) {
 	sane(t, s, carry(t, b, s, drive.Hooks{}))
 }
 
+// TestBacklog: what is to be caught up with is written first, and read in the run's second half.
 func TestBacklog(t *testing.T) {
 	t.Parallel()
 	b := broker(t)
-	s := small(workload.Backlog, func(s *workload.Spec) { s.Rate = 1000 })
-	prepare(t, b, s, 500)
+	s := small(workload.Backlog, func(s *workload.Spec) { s.Rate, s.Preload = 1000, 1<<20 })
+	prepare(t, b, s, 0)
 	o := carry(t, b, s, drive.Hooks{})
 	sane(t, s, o)
 	if o.Stages[result.StageE2E].Count() != dueIn(s, 1) {
 		t.Errorf("%d arrivals of %d", o.Stages[result.StageE2E].Count(), dueIn(s, 1))
 	}
-	if o.Stages[result.StageCatchup] == nil || o.Figures["catchup_bytes_per_second"] <= 0 {
+	if o.Stages[result.StageCatchup] == nil || o.Figures["catchup_mb_per_second"] <= 0 {
 		t.Errorf("nobody caught up: %v", o.Figures)
 	}
+	for _, half := range []string{"live_p99_before_ns", "live_p99_during_ns"} {
+		if o.Figures[half] <= 0 {
+			t.Errorf("no %s: %v", half, o.Figures)
+		}
+	}
+}
+
+// TestPreload: partitions that are empty get their share, the others are read as they are.
+func TestPreload(t *testing.T) {
+	t.Parallel()
+	b := broker(t)
+	s := small(workload.Consume, func(s *workload.Spec) {
+		s.Preload, s.Keys, s.RecordSize = 1<<20, 10, "uniform:1-3000"
+	})
+	prepare(t, b, s, 0)
+	r := &run{
+		target: drive.Target{Addrs: []string{b.Addr}}, spec: &s, clock: newClock(), window: &window{},
+		size: s.RecordSizes(), acked: newFrontier(s.Topics, s.Partitions),
+	}
+	empty, err := r.survey(deadline(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := r.preload(deadline(t), empty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range full {
+		if f.end <= f.start {
+			t.Errorf("partition %d: %+v", i, f)
+		}
+	}
+	again, err := r.preload(deadline(t), full)
+	if err != nil || !slices.Equal(again, full) || len(r.notes) != 1 {
+		t.Errorf("%v, %v became %v (%v)", err, full, again, r.notes)
+	}
+	sane(t, s, carry(t, b, s, drive.Hooks{}))
 }
 
 // TestStall: a broker that stands still in the middle of a run delays each record that is due

@@ -13,19 +13,26 @@ import (
 	"sluice/benchmarks/workload"
 )
 
-// setUp connects all clients. A broker that is not there is found out here, at once.
+// setUp writes the preload and connects all clients. A broker that is not there is found out here,
+// at once.
 func (r *run) setUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, drive.FailAfter)
-	defer cancel()
 	spans, err := r.survey(ctx)
 	if err != nil {
 		return err
 	}
 	if r.spec.Mode == workload.Consume || r.spec.Mode == workload.Backlog {
+		if spans, err = r.preload(ctx, spans); err != nil {
+			return err
+		}
 		if empty(spans) {
-			return fmt.Errorf("topic %s holds no records to read: nothing was preloaded", r.spec.Topic)
+			return fmt.Errorf("topic %s holds no records to read, and no preload was asked for", r.spec.Topic)
 		}
 	}
+	return r.connect(ctx, spans)
+}
+
+// connect makes the clients of the run.
+func (r *run) connect(ctx context.Context, spans []span) error {
 	if r.spec.Produces() {
 		if err := r.addProducers(ctx); err != nil {
 			return err
@@ -47,6 +54,8 @@ func (r *run) setUp(ctx context.Context) error {
 
 // survey looks up what each partition's log holds, which also proves that the topics are there.
 func (r *run) survey(ctx context.Context) ([]span, error) {
+	ctx, cancel := context.WithTimeout(ctx, drive.FailAfter)
+	defer cancel()
 	a := newAccount(r.clock, r.window, r.main, "")
 	r.accounts = append(r.accounts, a)
 	client, err := kgo.NewClient(baseOptions(r.target, r.spec, a)...)
@@ -111,6 +120,8 @@ func (r *run) addClient(ctx context.Context, a *account, opts []kgo.Opt) (*kgo.C
 	}
 	r.accounts = append(r.accounts, a)
 	r.clients = append(r.clients, client)
+	ctx, cancel := context.WithTimeout(ctx, drive.FailAfter)
+	defer cancel()
 	if err := client.Ping(ctx); err != nil {
 		r.missed(a, err)
 		return nil, r.connectError("no broker", err)
@@ -158,7 +169,11 @@ func (r *run) addReaders(ctx context.Context, spans []span, again bool, stage st
 			return err
 		}
 		c.client = client
+		if r.spec.Mode == workload.Backlog && !again {
+			c.before, c.during = result.NewHistogram(), result.NewHistogram()
+		}
 		if stage == result.StageCatchup {
+			client.PauseFetchTopics(r.spec.TopicNames()...)
 			r.catchup = append(r.catchup, c)
 		} else {
 			r.consumers = append(r.consumers, c)
