@@ -56,31 +56,27 @@ func (c *Case) ratioTables() []Ratios {
 }
 
 func compareTable(ours *row, others []*row) Table {
-	t := Table{Head: []string{"figure"}}
-	for _, o := range others {
-		if o.rank() == 2 {
-			t.Head = append(t.Head, "share of "+o.name())
-		} else {
-			t.Head = append(t.Head, "÷ "+o.name())
-		}
-	}
+	t := Table{Head: []string{"divided by"}}
 	for _, m := range ratioMetrics {
-		cells := []Cell{plain(m.text)}
-		seen := false
-		for _, o := range others {
-			i := ours.against(o, m.name)
-			cell := ratio(i)
-			if o.rank() == 2 && i.N > 0 {
-				cell = share(i)
-			}
-			seen = seen || i.N > 0
-			cells = append(cells, cell)
-		}
-		if seen {
-			t.add(cells...)
-		}
+		t.Head = append(t.Head, m.text)
 	}
-	return t
+	for _, o := range others {
+		cells := []Cell{{o.name(), o.qualifiers()}}
+		for _, m := range ratioMetrics {
+			cells = append(cells, ours.compared(o, m.name))
+		}
+		t.add(cells...)
+	}
+	return t.withoutEmptyColumns()
+}
+
+// compared prints this row ÷ other: the throughput of a limit as a share, everything else as a ratio.
+func (r *row) compared(other *row, metric string) Cell {
+	i := r.against(other, metric)
+	if m, _ := metricByName(metric); other.rank() == 2 && !m.LessIsBetter && i.N > 0 {
+		return share(i)
+	}
+	return ratio(i)
 }
 
 var overviewHead = []string{
@@ -102,15 +98,11 @@ func (c *Case) overview() [][]Cell {
 				continue
 			}
 			alone = false
-			first := ratio(ours.against(o, throughput))
-			if i := ours.against(o, throughput); o.rank() == 2 && i.N > 0 {
-				first = share(i)
-			}
 			lines = append(lines, []Cell{
 				{c.Name, ours.qualifiers()},
-				figure, plain(o.name()), first,
-				ratio(ours.against(o, "p50_"+stage)), ratio(ours.against(o, "p99_"+stage)),
-				ratio(ours.against(o, "broker_cpu_s_per_gb")), ratio(ours.against(o, "host_cpu_s_per_gb")),
+				figure, plain(o.name()),
+				ours.compared(o, throughput), ours.compared(o, "p50_"+stage), ours.compared(o, "p99_"+stage),
+				ours.compared(o, "broker_cpu_s_per_gb"), ours.compared(o, "host_cpu_s_per_gb"),
 			})
 		}
 		if alone {

@@ -102,16 +102,21 @@ func ratio(i stats.Interval) Cell {
 	return c
 }
 
+// times prints three significant digits, from 100 on whole numbers.
 func times(v float64) string {
+	digits := 0
 	switch {
 	case v >= 100:
-		return strconv.FormatFloat(v, 'f', 0, 64)
 	case v >= 10:
-		return strconv.FormatFloat(v, 'f', 1, 64)
+		digits = 1
+	case v >= 1:
+		digits = 2
 	case v >= 0.1:
-		return strconv.FormatFloat(v, 'f', 2, 64)
+		digits = 3
+	default:
+		digits = 4
 	}
-	return strconv.FormatFloat(v, 'f', 3, 64)
+	return strconv.FormatFloat(v, 'f', digits, 64)
 }
 
 func percent(share float64) string {

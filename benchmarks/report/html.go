@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"html/template"
+	"strconv"
 	"strings"
 
 	"sluice/benchmarks/stats"
@@ -84,7 +85,7 @@ func boundText(c Check) string {
 	if c.Way.Kind == stats.AtMost {
 		sign = "≤ "
 	}
-	return sign + figure(c.Way.Bound, c.Unit)
+	return sign + strconv.FormatFloat(c.Way.Bound, 'g', -1, 64) + "\u202f" + c.Unit
 }
 
 // factGroup is a titled part of the host's fingerprint.

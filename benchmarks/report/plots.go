@@ -136,16 +136,14 @@ func overTime(all []series, side string) ([]byte, error) {
 	p.Add(grid())
 	highest := 0.0
 	var legend []series
+	var medians []plotter.XYs
 	for _, s := range all {
 		low, mid, high := bySecond(s.row.Counted, side)
 		if len(mid) < 2 {
 			continue
 		}
-		legend = append(legend, s)
+		legend, medians = append(legend, s), append(medians, mid)
 		if err := addBand(p, low, high, s.color); err != nil {
-			return nil, err
-		}
-		if err := addLine(p, mid, s); err != nil {
 			return nil, err
 		}
 		for _, pt := range high {
@@ -154,6 +152,12 @@ func overTime(all []series, side string) ([]byte, error) {
 	}
 	if len(legend) == 0 || highest == 0 {
 		return nil, nil
+	}
+	// The first row, Sluice's, is drawn last and so on top.
+	for i, mid := range slices.Backward(medians) {
+		if err := addLine(p, mid, legend[i]); err != nil {
+			return nil, err
+		}
 	}
 	p.X.Min = 0
 	p.Y.Min, p.Y.Max = 0, highest*1.05
@@ -274,7 +278,7 @@ func byPercentile(all []series, stage string) ([]byte, error) {
 	axis := newLatencyAxis(smallest*scale, largest*scale)
 	p := newPlot("percentile", fmt.Sprintf("%s latency, %s%s", stage, unit, axis.remark))
 	p.Add(grid())
-	for i, points := range lines {
+	for i, points := range slices.Backward(lines) {
 		for k := range points {
 			points[k].Y = axis.at(points[k].Y * scale)
 		}

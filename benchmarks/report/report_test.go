@@ -64,7 +64,7 @@ func TestFullFolder(t *testing.T) {
 	page := read(t, filepath.Join(dir, "report.html"))
 	for _, text := range []string{
 		"steal 4.1 % is over 2 %", "the broker closed every connection", "raw/zz-corrupt.json",
-		"share of limit-sendfile", "CONNECTION_LOST", "97.5\u202f%", "/proc/swaps: permission denied",
+		"limit-sendfile", "CONNECTION_LOST", "97.5\u202f%", "/proc/swaps: permission denied",
 		"&#39;a b=c&#39;", "What the numbers do not show", "the client was the limit: 98 % of a core",
 	} {
 		if !strings.Contains(page, text) {
