@@ -5,8 +5,10 @@
 //	workload/  what a run is asked to do: the spec, its limits, the YAML workload files
 //	load/      the lean client: epoll loops, pre-encoded batches, no allocation in steady state
 //	kgoload/   the same workloads through franz-go, as an application would run them
+//	admin/     the clients of modes connections and topics, which move no records
 //	measure/   CPU, memory and device meters of processes and of the host; the broker's own stages
 //	result/    what a run says: counters, histograms, verdict on its own validity; JSON and .hgrm
+//	show/      a result as text for a terminal; the live line
 //	limits/    C programs that show what the box could do at all, and their reference rows
 //	peers/     other brokers, started and stopped for comparison
 //	stats/     paired ratios with bootstrap intervals, the discard rule

@@ -67,8 +67,9 @@ func TestRunFillsIn(t *testing.T) {
 	if res.Stages["empty"] != nil || res.Stages["ack"].Count() != 1000 {
 		t.Errorf("%v", res.Stages)
 	}
-	if res.Usage == nil || res.Usage.Broker == nil || res.Usage.Broker.Pid != o.BrokerPid || res.Usage.Generator == nil {
-		t.Errorf("%+v", res.Usage)
+	u := res.Usage
+	if u == nil || u.Broker == nil || u.Broker.Pid != o.BrokerPid || u.Generator == nil {
+		t.Errorf("%+v", u)
 	}
 }
 
@@ -106,7 +107,8 @@ func TestRunRefuses(t *testing.T) {
 func TestBrokerDies(t *testing.T) {
 	t.Parallel()
 	broker := process(t)
-	o := raw(func(ctx context.Context, _ drive.Target, s workload.Spec, h drive.Hooks) (drive.Outcome, error) {
+	o := raw(func(ctx context.Context, _ drive.Target, s workload.Spec, h drive.Hooks,
+	) (drive.Outcome, error) {
 		h.Begin()
 		if err := broker.Process.Kill(); err != nil {
 			t.Error(err)
@@ -130,7 +132,8 @@ func TestBrokerDies(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	o := raw(func(ctx context.Context, _ drive.Target, s workload.Spec, h drive.Hooks) (drive.Outcome, error) {
+	o := raw(func(ctx context.Context, _ drive.Target, s workload.Spec, h drive.Hooks,
+	) (drive.Outcome, error) {
 		h.Begin()
 		cancel()
 		<-ctx.Done()

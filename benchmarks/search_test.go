@@ -84,7 +84,9 @@ func TestSearchRun(t *testing.T) {
 	}
 	o := Options{
 		Target: drive.Target{Raw: true}, BrokerPid: -1, Admin: "-", Client: client,
-		Spec: workload.Spec{Search: &workload.Search{P99: workload.Duration(5 * time.Millisecond), Precision: 0.1}},
+		Spec: workload.Spec{Search: &workload.Search{
+			P99: workload.Duration(5 * time.Millisecond), Precision: 0.1,
+		}},
 	}
 	res, err := Run(t.Context(), o)
 	if err != nil || res.Error != "" || len(res.Invalid) > 0 {

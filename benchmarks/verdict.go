@@ -122,6 +122,10 @@ func failure(r *result.Result, failed, tried int64) string {
 		return "interrupted before anything was measured"
 	case nothingSucceeded(r):
 		return fmt.Sprintf("nothing was answered within %s", seconds(r.Seconds))
+	case tried > 0 && float64(failed) > failedShareMax*float64(tried) && r.Loop == "open" &&
+		2*r.Errors[drive.ErrorUnanswered] > failed:
+		return fmt.Sprintf("slower than asked: %s of %s records/s, and %d of %d requests were still unanswered "+
+			"%s after the end", count(r.AchievedRate), count(r.AskedRate), failed, tried, drive.DrainTimeout)
 	case tried > 0 && float64(failed) > failedShareMax*float64(tried):
 		return fmt.Sprintf("%d of %d requests failed, so the others say nothing: %s", failed, tried, errs)
 	}

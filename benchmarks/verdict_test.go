@@ -68,6 +68,8 @@ func TestJudge(t *testing.T) {
 		"100 of 300 requests failed: NOT_LEADER_OR_FOLLOWER × 100")
 	f(open, func(r *result.Result) { r.Errors["A"], r.Errors["B"] = 150, 100 },
 		"250 of 450 requests failed, so the others say nothing: A × 150, B × 100", "")
+	f(open, func(r *result.Result) { r.Errors["UNANSWERED"], r.AchievedRate = 500, 321 },
+		"slower than asked: 321 of 1000 records/s, and 500 of 700 requests were still unanswered 10s after", "")
 	// franz-go tells failures by records.
 	f(workload.Spec{Client: workload.KGO}, func(r *result.Result) { r.Errors["A"] = 1500 }, "", "1500 of 3500")
 	f(open, func(r *result.Result) { r.Produced, r.Errors["A"] = result.Count{}, 7 }, "no request succeeded: A × 7", "")

@@ -136,7 +136,9 @@ func (r *roster) create(ctx context.Context) error {
 			req.Topics = append(req.Topics, r.topic(name))
 		}
 		resp, err := timed(ctx, r, result.StageCreate,
-			func(ctx context.Context) (*kmsg.CreateTopicsResponse, error) { return req.RequestWith(ctx, r.cl) },
+			func(ctx context.Context) (*kmsg.CreateTopicsResponse, error) {
+				return req.RequestWith(ctx, r.cl)
+			},
 			func(resp *kmsg.CreateTopicsResponse) error {
 				for _, t := range resp.Topics {
 					if err := kerr.ErrorForCode(t.ErrorCode); err != nil {
@@ -179,7 +181,8 @@ func (r *roster) topic(name string) kmsg.CreateTopicsRequestTopic {
 }
 
 // metadata asks about topics and checks that each of their partitions is led.
-func (r *roster) metadata(ctx context.Context, stage string, names ...string) (*kmsg.MetadataResponse, error) {
+func (r *roster) metadata(ctx context.Context, stage string, names ...string,
+) (*kmsg.MetadataResponse, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
 		t := kmsg.NewMetadataRequestTopic()
@@ -341,7 +344,9 @@ func (r *roster) remove(ctx context.Context) error {
 			req.Topics = append(req.Topics, t)
 		}
 		_, err := timed(ctx, r, result.StageDelete,
-			func(ctx context.Context) (*kmsg.DeleteTopicsResponse, error) { return req.RequestWith(ctx, r.cl) },
+			func(ctx context.Context) (*kmsg.DeleteTopicsResponse, error) {
+				return req.RequestWith(ctx, r.cl)
+			},
 			func(resp *kmsg.DeleteTopicsResponse) error {
 				for _, t := range resp.Topics {
 					if err := kerr.ErrorForCode(t.ErrorCode); err != nil {

@@ -22,8 +22,8 @@ var byteOptions = []string{"batch_bytes", "fetch_bytes", "fetch_min_bytes", "pre
 // Parse reads a workload file: YAML with the options of a Spec by name, and a section "long" with
 // those that differ in the long variant. A file without that section is made long by a measured time
 // of at least 150 s. Unknown and repeated options are refused. The spec is complete and valid; given
-// holds the options that the file had, for who lays flags over them with Complete. Errors name the file, the line
-// and the option.
+// holds the options that the file had, for who lays flags over them with Complete. Errors name the
+// file, the line and the option.
 func Parse(file string, text []byte, long bool) (s Spec, given map[string]bool, err error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {

@@ -144,6 +144,7 @@ type Duration time.Duration
 // D gives it as the standard library's type.
 func (d Duration) D() time.Duration { return time.Duration(d) }
 
+// String is what time.Duration prints.
 func (d Duration) String() string { return time.Duration(d).String() }
 
 // MarshalText writes it as time.Duration prints it.

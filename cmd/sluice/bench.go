@@ -156,6 +156,7 @@ type bench struct {
 	liveWhen           string
 	quiet, useExisting bool
 	dryRun             bool
+	limitServer        bool
 	targetVersion      string
 }
 
@@ -227,7 +228,7 @@ func (b *bench) options(spec workload.Spec) (benchmarks.Options, error) {
 		return o, &exit{exitUsage, "--bootstrap-server " + bootstrap + ": " + err.Error()}
 	}
 	return benchmarks.Options{
-		Spec: spec, Target: drive.Target{Addrs: addrs}, Command: os.Args,
+		Spec: spec, Target: drive.Target{Addrs: addrs, Raw: b.limitServer}, Command: os.Args,
 		Who:       measured.Target{Name: b.name, Variant: b.variant, Version: b.targetVersion},
 		BrokerPid: b.brokerPid, Admin: b.admin, DataDir: b.dataDir, UseExisting: b.useExisting,
 	}, nil

@@ -83,6 +83,7 @@ func (b *bench) runFlags(f *pflag.FlagSet) {
 	f.StringVar(&b.spec.Name, "name", "", "name of the workload in the report")
 	f.StringVar(&b.spec.Description, "description", "", "what it is, in the result's JSON")
 	f.BoolVar(&b.useExisting, "use-existing", false, "measure on topics that exist already")
+	f.BoolVar(&b.limitServer, "limit-server", false, "the target is a limit server (make bench-limits), not a broker")
 	f.IntVar(&b.brokerPid, "broker-pid", 0, "broker's process `N` on this machine; 0 finds it by its port, -1 watches none")
 	f.StringVar(&b.dataDir, "data-dir", "", "broker's data `DIR`, whose device is watched (default: of its open segments)")
 	f.StringVar(&b.admin, "admin", "",

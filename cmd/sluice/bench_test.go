@@ -211,7 +211,8 @@ func TestBenchFlags(t *testing.T) {
 	if err := spec.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if spec.Linger != 0 || spec.Warmup != 0 || spec.FetchWait != 0 || spec.BatchBytes != 32<<10 || spec.Acks != -1 ||
+	if spec.Linger != 0 || spec.Warmup != 0 || spec.FetchWait != 0 || spec.BatchBytes != 32<<10 ||
+		spec.Acks != -1 ||
 		spec.TopicConfig["a"] != "b" || spec.Search.Step.D() != 31*time.Second || spec.Preload != 1<<20 {
 		t.Errorf("%+v", spec)
 	}
