@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -189,19 +188,16 @@ func checkOpenFiles(s workload.Spec) error {
 
 // generatorThreads is how many processors' worth of work the client's own threads can do: the lean
 // client has one more for a catch-up reader.
-func generatorThreads(s workload.Spec) int {
-	if s.Mode == workload.Backlog && s.Client != workload.KGO {
-		s.Mode = workload.E2E
-		return min(runtime.NumCPU(), 1+generatorThreads(s))
+func generatorThreads(s workload.Spec, cpus int) int {
+	if s.Client == workload.KGO {
+		return cpus
 	}
-	switch {
-	case s.Client == workload.KGO:
-		return runtime.GOMAXPROCS(0)
-	case s.Threads > 0:
-		return s.Threads
-	case runtime.NumCPU() <= 2:
-		return 1
-	default:
-		return runtime.NumCPU() / 2
+	threads := s.Threads
+	if threads == 0 {
+		threads = max(1, cpus/2)
 	}
+	if s.Mode == workload.Backlog {
+		threads++
+	}
+	return min(threads, cpus)
 }

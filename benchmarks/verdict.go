@@ -3,6 +3,7 @@ package benchmarks
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -59,10 +60,19 @@ func Judge(r *result.Result) {
 		r.Stages = map[string]*result.Histogram{}
 	}
 	if r.Error == "" {
-		r.Invalid = append(r.Invalid, invalid(r, failed, asked)...)
+		r.Invalid = union(r.Invalid, invalid(r, failed, asked))
 	}
-	r.Notes = append(r.Notes, remarks(r)...)
-	r.Notes = slices.Compact(r.Notes)
+	r.Notes = union(r.Notes, remarks(r))
+}
+
+// union adds what is not there yet.
+func union(to, more []string) []string {
+	for _, one := range more {
+		if !slices.Contains(to, one) {
+			to = append(to, one)
+		}
+	}
+	return to
 }
 
 // label qualifies the figures of a run.
@@ -184,7 +194,11 @@ func remarks(r *result.Result) []string {
 	}
 	drives := r.Spec.Produces() || r.Spec.Consumes()
 	if u.Generator != nil && u.Seconds > 0 && drives {
-		threads := generatorThreads(r.Spec)
+		cpus := runtime.NumCPU()
+		if u.Host != nil && u.Host.CPUs > 0 {
+			cpus = u.Host.CPUs
+		}
+		threads := generatorThreads(r.Spec, cpus)
 		share := float64(u.Generator.CPUNanos) / 1e9 / u.Seconds / float64(threads)
 		if share >= busyShareBound {
 			add("the client was the limit: its %d threads were %.0f %% busy", threads, 100*share)

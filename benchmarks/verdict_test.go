@@ -106,6 +106,19 @@ func TestNoPercentilesWithoutSuccess(t *testing.T) {
 	}
 }
 
+// TestJudgeAgain: a result that was judged already says the same.
+func TestJudgeAgain(t *testing.T) {
+	r := sound(workload.Spec{Rate: 1000, Threads: 1})
+	r.AchievedRate, r.Notes = 5, []string{"of the client"}
+	r.Usage = &measure.Usage{Seconds: 10, Generator: &measure.Process{CPUNanos: 10e9}}
+	Judge(r)
+	invalid, notes := len(r.Invalid), len(r.Notes)
+	Judge(r)
+	if invalid != 1 || len(r.Invalid) != 1 || notes != 2 || len(r.Notes) != 2 {
+		t.Errorf("%q %q", r.Invalid, r.Notes)
+	}
+}
+
 // TestLabels: burst and sustained by measured time; the discarding client before both.
 func TestLabels(t *testing.T) {
 	f := func(s workload.Spec, seconds float64, want string) {
@@ -143,7 +156,7 @@ func TestRemarks(t *testing.T) {
 	}
 	f(func(*result.Result) {}, "")
 	f(func(r *result.Result) { r.Usage.Generator.CPUNanos = 9.6e9 }, "the client was the limit: its 1 threads were 96 % busy")
-	f(func(r *result.Result) { r.Spec.Threads, r.Usage.Generator.CPUNanos = 2, 9.6e9 }, "")
+	f(func(r *result.Result) { r.Spec.Threads, r.Usage.Host.CPUs, r.Usage.Generator.CPUNanos = 2, 2, 9.6e9 }, "")
 	f(func(r *result.Result) { r.Usage.Host.StealShare = 0.021 }, "the hypervisor took 2.1 %")
 	f(func(r *result.Result) { r.Seconds = 150 }, "sustained, but bytes written to the device are not known")
 	f(func(r *result.Result) { r.Seconds, r.Usage.Device = 150, &measure.Device{} }, "")
