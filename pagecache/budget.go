@@ -64,6 +64,8 @@ type Ahead struct {
 	asked  bool
 	closed bool
 	taken  int64
+	// follows says that the file goes on where a fast one ended: it need not show its rate first.
+	follows bool
 }
 
 // NewAhead starts with nothing reserved for a file whose tail is at position tail.
@@ -71,12 +73,22 @@ func NewAhead(budget *Budget, tail, nowMs int64) Ahead {
 	return Ahead{budget: budget, from: tail, sinceMs: nowMs, step: aheadStepMin}
 }
 
+// Follow takes over the rate at which the file before this one was growing, if it was to the end.
+func (a *Ahead) Follow(before *Ahead, nowMs int64) {
+	if before.step > aheadStepMin && before.budget != nil && nowMs-before.sinceMs <= aheadFastMs {
+		// Want doubles what is used up quickly.
+		a.step, a.follows = before.step/2, true
+	}
+}
+
 // Want reports the region to reserve now that the tail is at position tail, or n = 0 for none.
 // After n > 0 it stays silent until Grant or Refuse.
 func (a *Ahead) Want(tail, sizeMax, nowMs int64) (pos, n int64) {
-	if a.asked || a.closed || a.budget == nil || tail-a.from < a.step/2 && a.end == 0 {
+	early := tail-a.from < a.step/2 && a.end == 0 && !a.follows
+	if a.asked || a.closed || a.budget == nil || early {
 		return 0, 0
 	}
+	a.follows = false
 	if a.end > 0 && a.end-tail > a.step/2 {
 		return 0, 0
 	}
@@ -92,7 +104,14 @@ func (a *Ahead) Want(tail, sizeMax, nowMs int64) (pos, n int64) {
 	}
 	pos = max(tail, a.end)
 	n = min(a.step, sizeMax-pos)
-	if n <= 0 || !a.budget.Take(n) {
+	for n > 0 && !a.budget.Take(n) {
+		// Many fast files share the budget in smaller steps.
+		if n /= 2; n < aheadStepMin {
+			n = 0
+		}
+		a.step = max(n, aheadStepMin)
+	}
+	if n <= 0 {
 		a.from, a.sinceMs = tail, nowMs
 		return 0, 0
 	}

@@ -23,7 +23,9 @@
 // # Space ahead
 //
 // A file that grows gets its blocks one delayed allocation at a time; reserving them in larger steps
-// is faster and keeps files contiguous. Ahead decides how much from the rate of the file, within one
+// is faster and keeps files contiguous. Above all, an append into reserved blocks need not change
+// the file's map of blocks, whose lock write-back of the same file holds while it waits for the
+// device. Ahead decides how much from the rate of the file, within one
 // Budget for all: nothing for an idle file. Reserved blocks lie past the end of the file and are
 // unwritten extents, which read as zeros if the size should ever reach them: stale bytes cannot
 // appear. They are trimmed when the segment is closed.

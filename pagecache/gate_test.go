@@ -196,3 +196,48 @@ func TestAheadFollowsTheRate(t *testing.T) {
 		t.Error("the budget was exceeded")
 	}
 }
+
+// The file behind a fast one reserves at its rate from the first append on; behind one that was fast
+// long ago it has to show its own.
+func TestAheadFollows(t *testing.T) {
+	t.Parallel()
+	f := func(rollMs, want int64) {
+		t.Helper()
+		budget := NewBudget(1 << 30)
+		old := NewAhead(budget, 0, 0)
+		for tail := int64(0); tail < 100<<20; tail += 1 << 20 {
+			if pos, n := old.Want(tail, 1<<30, tail>>20); n > 0 {
+				old.Grant(pos, n)
+			}
+		}
+		a := NewAhead(budget, 0, rollMs)
+		a.Follow(&old, rollMs)
+		if _, n := a.Want(1000, 1<<30, rollMs+1); n != want {
+			t.Errorf("rolled after %d ms: %d bytes are wanted first", rollMs, n)
+		}
+		if _, n := a.Want(1000, 1<<30, rollMs+1); n != 0 {
+			t.Errorf("rolled after %d ms: %d bytes are wanted again", rollMs, n)
+		}
+	}
+	f(100, aheadStepMax)
+	f(100_000, 0)
+}
+
+// Where the budget has no room for a file's step it gets a smaller one.
+func TestAheadSharesTheBudget(t *testing.T) {
+	t.Parallel()
+	budget := NewBudget(aheadStepMax + 3*aheadStepMin)
+	var files [3]Ahead
+	for i := range files {
+		files[i] = NewAhead(budget, 0, 0)
+		files[i].step, files[i].follows = aheadStepMax/2, true
+	}
+	for i, want := range []int64{aheadStepMax, 2 * aheadStepMin, aheadStepMin} {
+		if _, n := files[i].Want(0, 1<<30, 1); n != want {
+			t.Errorf("file %d: %d bytes are wanted, not %d", i, n, want)
+		}
+	}
+	if _, n := files[0].Want(1<<20, 1<<30, 1); n != 0 || budget.Used() != aheadStepMax+3*aheadStepMin {
+		t.Errorf("%d bytes are used", budget.Used())
+	}
+}

@@ -280,7 +280,7 @@ func (s *segment) remember(from, to boundary) {
 	r.push(to)
 }
 
-// background asks the worker for space ahead and for write-back behind the tail.
+// background asks for space ahead and for write-back behind the tail.
 func (l *Log) background(seg *segment, nowMs int64) {
 	size := seg.size.Load()
 	if l.reserve.n == 0 {
@@ -292,6 +292,6 @@ func (l *Log) background(seg *segment, nowMs int64) {
 	}
 	if size >= seg.behindAt {
 		seg.behindAt = size + behindStep
-		l.dir.worker.Post(&l.chores)
+		l.dir.syncer.Post(&l.trail)
 	}
 }

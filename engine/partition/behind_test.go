@@ -57,7 +57,7 @@ func TestWriteBehindWaitsForPressure(t *testing.T) {
 		for range 9 {
 			b.must(payload{bytes: 1 << 20})
 			b.dir.gate.Writer().Wait()
-			b.dir.worker.Wait()
+			b.dir.syncer.Wait()
 		}
 	}
 	grow()
@@ -85,7 +85,7 @@ func TestRollFindsItsNameDurable(t *testing.T) {
 	b.must(payload{bytes: 500})
 	b.must(payload{bytes: 500}) // Rolls, and finds a name that nobody has made durable.
 	for range 3 {
-		b.dir.worker.Wait()
+		b.dir.syncer.Wait()
 		before := counted.namesSynced.Load()
 		b.must(payload{bytes: 500})
 		if after := counted.namesSynced.Load(); after != before {

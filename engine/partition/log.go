@@ -71,8 +71,9 @@ type Log struct {
 	epochs epochs
 	txns   openTxns
 	queue  appendQueue
-	// chores runs on the dir's worker, drain on the dir's gate's writer.
+	// chores runs on the dir's worker, trail on its syncer, drain on its gate's writer.
 	chores pagecache.Task
+	trail  pagecache.Task
 	drain  pagecache.Task
 }
 

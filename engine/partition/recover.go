@@ -48,6 +48,7 @@ func newLog(o Options) *Log {
 	l.epoch.Store(-1)
 	l.segments.Store(&[]*segment{})
 	l.chores.Run = l.runChores
+	l.trail.Run = l.runTrail
 	l.drain.Run = l.drainOnWriter
 	return l
 }

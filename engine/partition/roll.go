@@ -57,6 +57,7 @@ func (l *Log) rollLocked(base, nowMs int64) (*segment, error) {
 	l.segments.Store(&grown)
 	old.recent.Store(nil)
 	l.dir.worker.Post(&l.chores)
+	l.dir.syncer.Post(&l.trail)
 	return seg, nil
 }
 
@@ -69,6 +70,9 @@ func (l *Log) begin(seg *segment, nowMs int64) {
 	seg.behind = seg.size.Load()
 	seg.behindAt = seg.behind + behindStep
 	seg.ahead = pagecache.NewAhead(l.dir.reserve, seg.size.Load(), nowMs)
+	if list := l.segments.Load(); list != nil && len(*list) > 0 {
+		seg.ahead.Follow(&l.active().ahead, nowMs)
+	}
 }
 
 // structural classifies an error of a file operation other than an append: a full disk concerns
@@ -110,27 +114,36 @@ func (l *Log) syncNames() error {
 	return nil
 }
 
-// runChores is the log's task on the dir's worker: space ahead, write-back behind, and the files of
-// segments that were rolled.
+// runChores is the log's task on the dir's worker: space ahead, and the files of segments that were
+// rolled. Nothing of it waits for what the device has to write, since appends that outrun the space
+// reserved for them wait in the file system behind the same.
 func (l *Log) runChores() {
 	l.reserveAhead()
-	l.writeBehind()
 	l.structure.Lock()
 	defer l.structure.Unlock()
 	if l.closed.Load() {
 		return
 	}
-	_ = l.structural(l.finishSegments())
-	_ = l.structural(l.nameAhead())
+	if err := l.finishSegments(); err != nil {
+		_ = l.structural(err)
+	}
+}
+
+// runTrail is the log's task on the dir's syncer: write-back behind the tail, and the active
+// segment's name.
+func (l *Log) runTrail() {
+	l.writeBehind()
+	l.nameAhead()
 }
 
 // nameAhead makes the active segment's name durable long before the roll that needs it to be: that
 // roll has an append waiting, and a directory's sync waits behind all that the device has to write.
-func (l *Log) nameAhead() error {
+// Where it fails, the roll tries again and says so.
+func (l *Log) nameAhead() {
 	l.lock()
 	seg := l.active()
 	l.unlock()
-	return l.syncNameOf(seg)
+	_ = l.syncNameOf(seg)
 }
 
 func (l *Log) reserveAhead() {
