@@ -177,10 +177,13 @@ func checkOpenFiles(s workload.Spec) error {
 	each := max(1, s.Producers+s.Consumers)
 	room := (int(min(limit.Cur, 1<<30)) - filesKept) / each
 	if s.Connections > room {
+		must := fmt.Sprintf("must be 1 to %d: this process may have %d files open (ulimit -n)",
+			max(1, room), limit.Cur)
+		if each > 1 {
+			must += fmt.Sprintf(", and %d clients have so many each", each)
+		}
 		return &workload.OptionError{
-			Option: "connections", Value: fmt.Sprint(s.Connections),
-			Must: fmt.Sprintf("must be 1 to %d: this process may have %d files open (ulimit -n), and "+
-				"%d clients have so many each", max(1, room), limit.Cur, each),
+			Option: "connections", Value: fmt.Sprint(s.Connections), Must: must,
 		}
 	}
 	return nil

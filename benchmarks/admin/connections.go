@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sluice/benchmarks/drive"
 	"sluice/benchmarks/result"
 	"sluice/benchmarks/workload"
@@ -21,8 +23,6 @@ const (
 	pingers = 16
 	// perSource is how many connections come from one loopback address.
 	perSource = 20_000
-	// dueMax is how many pings can be overdue before the schedule itself waits.
-	dueMax = 1 << 16
 	// stepTimeout bounds a connect, a handshake, and a ping.
 	stepTimeout = 10 * time.Second
 )
@@ -175,21 +175,48 @@ func (c *crowd) hold(parent context.Context) {
 			idle.free = append(idle.free, i)
 		}
 	}
-	due := make(chan time.Time, dueMax)
+	// What is due after measured time is not sent, so that only answers are waited for then.
+	drained := time.AfterFunc(c.spec.Duration.D()+drive.DrainTimeout, cancel)
+	defer drained.Stop()
+	plan := &plan{start: time.Now(), rate: c.spec.Rate, d: c.spec.Duration.D()}
 	var workers sync.WaitGroup
 	for w := range min(pingers, len(idle.free)) {
 		rng := rand.New(rand.NewPCG(c.spec.Seed, uint64(w)))
 		workers.Go(func() {
-			for at := range due {
+			for {
+				at, ok := plan.take()
+				if !ok || !sleepUntil(ctx, at) {
+					return
+				}
 				c.ping(parent, ctx, idle, rng, at)
 			}
 		})
 	}
-	schedule(parent, c.spec.Rate, c.spec.Duration.D(), due)
-	close(due)
-	drained := time.AfterFunc(drive.DrainTimeout, cancel)
-	defer drained.Stop()
 	workers.Wait()
+	sleep(parent, time.Until(plan.start.Add(plan.d)))
+	if parent.Err() == nil {
+		for ctx.Err() != nil {
+			if _, ok := plan.take(); !ok {
+				break
+			}
+			c.tally.fail(drive.ErrorUnanswered)
+		}
+	}
+}
+
+// plan says when pings are due. Event i is due at start + i/rate, whatever became of those before it.
+type plan struct {
+	start time.Time
+	rate  float64 // per second
+	d     time.Duration
+	next  atomic.Int64
+}
+
+// take gives the next event to one caller; false if it would be due after the end.
+func (p *plan) take() (time.Time, bool) {
+	i := p.next.Add(1) - 1
+	after := time.Duration(float64(i) / p.rate * float64(time.Second))
+	return p.start.Add(after), after < p.d
 }
 
 // idle are the connections on which nothing is under way.
@@ -245,26 +272,22 @@ func (c *crowd) ping(run, drain context.Context, idle *idle, rng *rand.Rand, at 
 	}
 }
 
-// schedule sends the time at which each event is due, when it is due, for a time. Workers that fall
-// behind delay no later event unless the channel is full, and that shows as lag of those after it.
-func schedule(ctx context.Context, rate float64, d time.Duration, due chan<- time.Time) {
-	start := time.Now()
-	for i := 0; ; i++ {
-		after := time.Duration(float64(i) / rate * float64(time.Second))
-		if after >= d {
-			break
-		}
-		at := start.Add(after)
-		if !sleep(ctx, time.Until(at)) {
-			return
-		}
-		select {
-		case due <- at:
-		case <-ctx.Done():
-			return
-		}
+// timerSlack is how late the runtime's timers may be: an idle one waits in epoll_wait(2), which
+// counts milliseconds.
+const timerSlack = 2 * time.Millisecond
+
+// sleepUntil waits for a time to within some tens of microseconds, the last part of it in the kernel
+// instead of in the runtime. It reports whether it waited to the end.
+func sleepUntil(ctx context.Context, at time.Time) bool {
+	if !sleep(ctx, time.Until(at)-timerSlack) {
+		return false
 	}
-	sleep(ctx, time.Until(start.Add(d)))
+	for rest := time.Until(at); rest > 0; rest = time.Until(at) {
+		t := unix.NsecToTimespec(int64(rest))
+		// A signal cuts it short; then the rest is waited for.
+		_ = unix.Nanosleep(&t, nil)
+	}
+	return true
 }
 
 // sleep waits, and reports whether it waited to the end.

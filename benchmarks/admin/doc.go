@@ -12,6 +12,9 @@
 // result.StageLag is how late it was sent). In the end each is looked at: one that the broker closed
 // counts as lost.
 //
+// Memory that the broker freed after earlier runs is used again, so memory per connection is only
+// that of a broker that has just started.
+//
 // One source address has about 28,000 ports towards one listener (ip_local_port_range, ip(7)), so
 // that towards a loopback address further connections come from 127.0.0.2, 127.0.0.3 and so on.
 //

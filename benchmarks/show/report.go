@@ -316,7 +316,11 @@ func machine(b *strings.Builder, r *result.Result) {
 		gb = 0
 	}
 	b.WriteString("\nMachine\n")
-	rows := [][]string{{"", "CPU-s", "cores busy", "CPU-s/GB", "RSS", "anon", "file", "threads"}}
+	requests := float64(r.Produced.Requests + r.Consumed.Requests)
+	if r.Error != "" {
+		requests = 0
+	}
+	rows := [][]string{{"", "CPU-s", "cores busy", "CPU-s/GB", "CPU/request", "RSS", "anon", "file", "threads"}}
 	for _, p := range []struct {
 		name string
 		p    *measure.Process
@@ -325,14 +329,15 @@ func machine(b *strings.Builder, r *result.Result) {
 			m := p.p.MemoryPeak
 			rows = append(rows, []string{
 				p.name, cpu(p.p.CPUNanos), busy(p.p.CPUNanos, u.Seconds), perGB(p.p.CPUNanos, gb),
-				bytes(float64(m.RSSBytes)), bytes(float64(m.AnonBytes)), bytes(float64(m.FileBytes)),
+				each(p.p.CPUNanos, requests), bytes(float64(m.RSSBytes)), bytes(float64(m.AnonBytes)), bytes(float64(m.FileBytes)),
 				count(float64(p.p.ThreadsPeak)),
 			})
 		}
 	}
 	if h := u.Host; h != nil {
 		rows = append(rows, []string{
-			"whole host", cpu(h.BusyNanos), busy(h.BusyNanos, u.Seconds), perGB(h.BusyNanos, gb), "", "", "", "",
+			"whole host", cpu(h.BusyNanos), busy(h.BusyNanos, u.Seconds), perGB(h.BusyNanos, gb),
+			each(h.BusyNanos, requests), "", "", "", "",
 		})
 	}
 	grid(b, rows)
@@ -361,6 +366,14 @@ func busy(nanos int64, seconds float64) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", float64(nanos)/1e9/seconds)
+}
+
+// each divides processor time by requests.
+func each(nanosSpent int64, requests float64) string {
+	if requests <= 0 {
+		return "-"
+	}
+	return nanos(float64(nanosSpent) / requests)
 }
 
 func perGB(nanos int64, gb float64) string {
