@@ -6,9 +6,11 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 PACKAGES := ./...
 FUZZTIME ?= 60s
+BENCH_OUT ?= benchmarks/results/$(shell date +%F)-$(shell hostname)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz bench bench-idle bench-allocs bench-strace lint fmt long interop clean
+.PHONY: help build run test race fuzz bench bench-idle bench-allocs bench-strace bench-suite bench-report \
+	bench-limits bench-compare bench-peer-kafka bench-peer-nats bench-peer-kfake lint fmt long interop clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,25 @@ bench-allocs: build ## heap objects per request under load, from the built binar
 
 bench-strace: build ## what the built binary reads from log files while 1 GiB is fetched, by strace
 	BIN=$(BIN) ./scripts/straceproof.sh
+
+BENCH_CASES ?=
+bench-suite: build ## Sluice beside Apache Kafka, NATS, a fake and the limits of this box, then the report (an hour and more)
+	$(GO) run ./benchmarks/cmd/suite -out $(BENCH_OUT) -bin $(BIN) -only '$(BENCH_CASES)'
+	$(GO) run ./benchmarks/cmd/report $(BENCH_OUT)
+
+bench-report: ## tables, verdicts, plots from the raw results in BENCH_OUT: report.html and README.md
+	$(GO) run ./benchmarks/cmd/report $(BENCH_OUT)
+
+LIMIT_CASES := ^(limits|fetch-.*-discarding|produce-.*|small-64c|latency-1c)$$
+bench-limits: build ## what this box could do at all, by small C programs and the same client
+	$(GO) run ./benchmarks/cmd/suite -out bin/limits -bin $(BIN) -only '$(LIMIT_CASES)' -targets '^limit-' -pairs 3
+	$(GO) run ./benchmarks/cmd/report -limits bin/limits
+
+bench-compare: build ## this tree against the revision REF, in turns; fails on a regression
+	$(GO) run ./benchmarks/cmd/compare -ref $(REF)
+
+bench-peer-kafka bench-peer-nats bench-peer-kfake: build ## one peer: install, start, measure, stop, clean
+	$(GO) run ./benchmarks/peers/cmd/peer $(@:bench-peer-%=%) -bin $(BIN)
 
 lint: ## vet, staticcheck, gofumpt
 	$(GO) vet $(PACKAGES)

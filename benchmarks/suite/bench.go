@@ -1,0 +1,234 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/benchmarks/limits"
+	"sluice/benchmarks/result"
+	"sluice/benchmarks/workload"
+)
+
+// bench carries out one run as a process of its own and reads what it says. A run that failed
+// comes back as a failed result; an error means that there was no way to know.
+func (o *Options) bench(ctx context.Context, b *broker, mode string, args []string) (*result.Result, error) {
+	file := filepath.Join(o.WorkDir, "run.json")
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	command := []string{
+		o.Binary, "bench", mode, "-b", b.target.Addr, "--broker-pid", strconv.Itoa(b.pid),
+		"--target-name", b.target.Name, "--data-dir", o.WorkDir, "--json", file, "--live", "off", "--quiet",
+	}
+	if b.target.Variant != "" {
+		command = append(command, "--variant", b.target.Variant)
+	}
+	if b.admin != "" {
+		command = append(command, "--admin", b.admin)
+	}
+	if b.raw {
+		command = append(command, "--limit-server")
+	}
+	command = append(command, args...)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = 30 * time.Second
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	runErr := cmd.Run()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	r, err := readResult(file)
+	if errors.Is(err, os.ErrNotExist) {
+		if runErr == nil {
+			return nil, fmt.Errorf("%v left no result", command)
+		}
+		r = &result.Result{
+			Schema: result.SchemaVersion, Spec: workload.Spec{Mode: workload.Mode(mode)}, Command: command,
+			Error: fmt.Sprintf("%v: %.500s", runErr, bytes.TrimSpace(stderr.Bytes())),
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	r.Target = b.target
+	r.Command[0] = filepath.Base(r.Command[0])
+	return r, nil
+}
+
+func readResult(path string) (*result.Result, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &result.Result{}
+	return r, json.Unmarshal(text, r)
+}
+
+// warm puts a broker under the loads of the plan until its compilers have seen them.
+func (o *Options) warm(ctx context.Context, b *broker) error {
+	o.say("%s %s: warming up for %v", b.target.Name, b.target.Variant, o.WarmUp)
+	part := (o.WarmUp / 3).String()
+	for i, load := range [][]string{
+		{"produce", "--batch-bytes", kib64, "--connections", "4", "--partitions", "16"},
+		{
+			"produce", "--record-size", "100", "--batch-records", "1", "--in-flight", "1",
+			"--connections", "64", "--partitions", "16",
+		},
+		{"e2e", "--batch-bytes", kib64, "--connections", "4", "--partitions", "16", "--rate", "50000"},
+	} {
+		r, err := o.bench(ctx, b, load[0], append(load[1:], "--topic", fmt.Sprintf("warm-%d", i),
+			"--warmup", "0s", "--duration", part))
+		if err != nil {
+			return err
+		}
+		if r.Error != "" {
+			return errors.New(r.Error)
+		}
+	}
+	return nil
+}
+
+// raws reads the raw results of a case and a target.
+func (o *Options) raws(id, target string) ([]*result.Result, error) {
+	paths, err := filepath.Glob(filepath.Join(o.rawDir(), id+"-[0-9][0-9]-"+target+".json"))
+	if err != nil {
+		return nil, err
+	}
+	var all []*result.Result
+	for _, path := range paths {
+		r, err := readResult(path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if r.Error == "" && len(r.Invalid) == 0 {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// median of what f says of the valid runs; ok is false if there are none.
+func median(all []*result.Result, f func(*result.Result) float64) (m float64, ok bool) {
+	if len(all) == 0 {
+		return 0, false
+	}
+	var values []float64
+	for _, r := range all {
+		values = append(values, f(r))
+	}
+	slices.Sort(values)
+	middle := len(values) / 2
+	if len(values)%2 == 1 {
+		return values[middle], true
+	}
+	return (values[middle-1] + values[middle]) / 2, true
+}
+
+// halfOf is half of the rate that Kafka reached in a case, in records per second.
+func (o *Options) halfOf(id string) (float64, error) {
+	all, err := o.raws(id, "kafka")
+	if err != nil {
+		return 0, err
+	}
+	rate, ok := median(all, func(r *result.Result) float64 { return r.Produced.RecordsPerSecond() })
+	if !ok {
+		return 0, fmt.Errorf("its rate is half of Kafka's in %s, of which there is no valid run", id)
+	}
+	return rate / 2, nil
+}
+
+const limitsFile = "limits.json"
+
+// boxLimits measures the file system and the memory.
+func (o *Options) boxLimits(ctx context.Context, programs limits.Programs) error {
+	o.say("limits of the file system and the memory")
+	dir := filepath.Join(o.WorkDir, "limits-io")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	measured, err := limits.RunIO(ctx, programs, dir, limits.IOOptions{SustainedSeconds: 30 * o.Scale})
+	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(o.Out, limitsFile), measured)
+}
+
+// serverLimits adds what the limit servers reached to limits.json. A limit below its reference row
+// makes the report invalid; the log says so at once.
+func (o *Options) serverLimits() error {
+	path := filepath.Join(o.Out, limitsFile)
+	var measured []limits.Measure
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &measured)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, l := range serverMeasures() {
+		all, err := o.raws(l.id, l.target)
+		if err != nil {
+			return err
+		}
+		if value, ok := median(all, l.value); ok {
+			measured = slices.DeleteFunc(measured, func(m limits.Measure) bool { return m.Name == l.name })
+			measured = append(measured, limits.Measure{Name: l.name, Unit: l.unit, Value: value})
+		}
+	}
+	for _, line := range limits.Check(measured) {
+		o.say("limit below its reference: %s", line)
+	}
+	return writeJSON(path, measured)
+}
+
+// serverMeasure is a limit whose value comes from runs of a case.
+type serverMeasure struct {
+	name, unit, id, target string
+	value                  func(*result.Result) float64
+}
+
+func serverMeasures() []serverMeasure {
+	var all []serverMeasure
+	for _, size := range sizes {
+		bytes, _ := strconv.Atoi(size.bytes)
+		for _, n := range connections {
+			count, _ := strconv.Atoi(n)
+			all = append(all,
+				serverMeasure{
+					limits.FetchName(count, bytes), "GB/s", "fetch-" + size.name + "-" + n + "c-discarding",
+					LimitSendfile, func(r *result.Result) float64 { return r.Consumed.MBPerSecond() / 1e3 },
+				},
+				serverMeasure{
+					limits.ProduceName(count, bytes), "GB/s", "produce-" + size.name + "-" + n + "c",
+					LimitAppend, func(r *result.Result) float64 { return r.Produced.MBPerSecond() / 1e3 },
+				})
+		}
+	}
+	return append(all, serverMeasure{
+		limits.PingPong64, "requests/s", "small-64c", LimitPingAppend,
+		func(r *result.Result) float64 { return r.Produced.RequestsPerSecond() },
+	})
+}
+
+// syncFileSystem writes out what is dirty on the file system of dir (syncfs(2)).
+func syncFileSystem(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}
