@@ -309,6 +309,22 @@ func (c *Case) notes() []string {
 			}
 		}
 	}
+	return append(all, c.notCompared()...)
+}
+
+// notCompared says which targets look alike but ran another workload.
+func (c *Case) notCompared() []string {
+	var all []string
+	for _, ours := range c.rows {
+		for _, o := range c.rows {
+			if ours.Side.Target != Sluice || o.Side.Target == Sluice || !ours.sameKind(o) {
+				continue
+			}
+			if why := unequal(slices.Concat(ours.Runs, o.Runs)); why != "" {
+				all = append(all, fmt.Sprintf("%s is not compared with %s: %s", ours.name(), o.name(), why))
+			}
+		}
+	}
 	return all
 }
 

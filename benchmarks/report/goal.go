@@ -58,12 +58,14 @@ func (s Side) matches(t result.Target) bool {
 type Goal struct {
 	ID   string `json:"id"`
 	Text string `json:"text"` // as its row of the requirement reads
-	// Cases are values of result.Plan.Case.
+	// Cases are values of result.Plan.Case. All runs of a comparison must have had the same workload,
+	// client and placement among it, or the goal is invalid: what differs belongs into another case.
 	Cases []string `json:"cases"`
 	Of    Side     `json:"of"`
 	// Against is what Of is divided by; empty makes the goal absolute.
 	Against []Side `json:"against,omitempty"`
-	// Metric is a name of Metrics; AgainstMetric is the denominator's, where it differs.
+	// Metric is one of MetricNames or begins with FigurePrefix; AgainstMetric is the denominator's,
+	// where it differs.
 	Metric        string     `json:"metric"`
 	AgainstMetric string     `json:"against_metric,omitempty"`
 	Kind          stats.Kind `json:"kind"`

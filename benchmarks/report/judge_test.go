@@ -236,6 +236,7 @@ func TestMetrics(t *testing.T) {
 		"host_cpu_s_per_gb": 1.5, "broker_cpu_us_per_request": 5000, "generator_cpu_percent": 50,
 		"rss_bytes": 300, "rss_anon_bytes": 200, "rss_file_bytes": 100, "start_to_first_ack_s": 0.02,
 		"p50_ack": 1, "p999_ack": 1000,
+		"figure:start_to_first_ack_s": 0.02,
 	} {
 		m, ok := metricByName(name)
 		got, why := m.Of(r)
@@ -244,7 +245,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"consumed_mb_s": "nothing counted", "p9999_ack": "too few samples", "p99_e2e": "too few samples",
+		"figure:x": "tells no x", "consumed_mb_s": "nothing counted", "p9999_ack": "too few samples", "p99_e2e": "too few samples",
 	} {
 		m, _ := metricByName(name)
 		if _, why := m.Of(r); !strings.Contains(why, want) {
@@ -256,5 +257,25 @@ func TestMetrics(t *testing.T) {
 		if v, why := m.Of(empty); why == "" {
 			t.Errorf("%s of an empty run is %g", m.Name, v)
 		}
+	}
+}
+
+// TestAnotherWorkloadIsSaid: what is left out of the comparison is named among the notes.
+func TestAnotherWorkloadIsSaid(t *testing.T) {
+	larger := func(r *result.Result) { r.Spec.Connections = 64 }
+	r, err := Build(folderOf(runsOf(Sluice, 3, 100), runsOf("kafka", 3, 50, larger), runsOf("nats", 3, 25)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Cases[0]
+	notes := strings.Join(c.Notes, "\n")
+	if !strings.Contains(notes, "sluice is not compared with kafka") || !strings.Contains(notes, "connections is 8") {
+		t.Errorf("notes: %s", notes)
+	}
+	if len(c.Ratios) != 1 || len(c.Ratios[0].Table.Rows) != 1 || c.Ratios[0].Table.Rows[0][0].Text != "nats" {
+		t.Errorf("ratios: %+v", c.Ratios)
+	}
+	if got := c.Ratios[0].Table.Rows[0][1].Text; got != "4.00\u202f×" {
+		t.Errorf("ratio %s", got)
 	}
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"slices"
+	"strings"
 
 	"sluice/benchmarks/result"
 )
@@ -40,7 +41,15 @@ func MetricNames() []string {
 	return names
 }
 
+// FigurePrefix makes a metric of any of a run's own figures: "figure:open_per_second".
+const FigurePrefix = "figure:"
+
 func metricByName(name string) (Metric, bool) {
+	if figure, ok := strings.CutPrefix(name, FigurePrefix); ok && figure != "" {
+		return Metric{Name: name, Text: figure, Of: func(r *result.Result) (float64, string) {
+			return positive(r.Figures[figure], "the run tells no "+figure)
+		}}, true
+	}
 	i := slices.IndexFunc(metrics, func(m Metric) bool { return m.Name == name })
 	if i < 0 {
 		return Metric{}, false

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -115,7 +116,11 @@ func tinyFolder(t testing.TB, dir string) {
 	})
 }
 
+// TestGolden holds the summary and a drawing against what was looked at and found good.
 func TestGolden(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the golden files were made on amd64; other processors may round the last digit differently")
+	}
 	dir := filepath.Join(t.TempDir(), "2026-01-02-test")
 	tinyFolder(t, dir)
 	build(t, dir)

@@ -125,13 +125,14 @@ func (r *row) against(other *row, metric string) stats.Interval {
 // comparableWith says that a ratio of the rows means something: same placement and client, and no
 // broker ceiling against a peer.
 func (r *row) comparableWith(other *row) bool {
+	return r.sameKind(other) && unequal(slices.Concat(r.Runs, other.Runs)) == ""
+}
+
+func (r *row) sameKind(other *row) bool {
 	if r.Placement != other.Placement || r.Client != other.Client || r.Label != other.Label {
 		return false
 	}
-	if other.Side.IsPeer() && r.Label == CeilingLabel {
-		return false
-	}
-	return unequal(slices.Concat(r.Runs, other.Runs)) == ""
+	return !other.Side.IsPeer() || r.Label != CeilingLabel
 }
 
 // stages are the names of the client stages with at least one value, in the order of a request's way.

@@ -95,7 +95,11 @@ func (s *synthetic) turn(m mould, pair, turn int) *result.Result {
 		r.Loop, r.AskedRate, r.AchievedRate = "open", m.spec.Rate, m.spec.Rate*0.9995
 	}
 	for _, stage := range m.stages {
-		r.Stages[stage] = s.histogram(20_000, m.medianMicros)
+		samples := 2_000
+		if *keep != "" {
+			samples = 50_000
+		}
+		r.Stages[stage] = s.histogram(samples, m.medianMicros)
 	}
 	s.series(r, m.spec.Mode == workload.Consume, mbps)
 	if m.change != nil {

@@ -10,7 +10,7 @@ const (
 	// Confidence is the nominal coverage of every interval.
 	Confidence = 0.90
 	// Resamples is how often a series is drawn again.
-	Resamples = 20_000
+	Resamples = 10_000
 )
 
 // The seed is arbitrary and fixed, so that a report recomputes identically.

@@ -1,6 +1,7 @@
 // Package stats turns repeated runs into statements: a ratio of two brokers with an interval, a
-// percentile with an interval, and a verdict on a goal. It is pure: same input, same output, on any
-// machine, so that a report computed again from committed raw runs says the same to the last digit.
+// percentile with an interval, and a verdict on a goal. It is pure: same input, same output, so that
+// a report computed again from committed raw runs says the same (another processor architecture may
+// round a sum differently in its last digit, which no printed figure shows but by rare chance).
 //
 // # Pairs
 //
