@@ -12,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
 
 	"sluice/benchmarks/drive"
 	"sluice/benchmarks/peers"
@@ -39,7 +40,12 @@ func runTests(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building the broker: %v\n%s\n", err, out)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "goroutines were left behind:", err)
+		return 1
+	}
+	return code
 }
 
 // broker starts a broker that ends with the test.
