@@ -22,6 +22,10 @@ import (
 // rawBytesMax bounds one raw result after decompression; a run of an hour has under 1 MiB.
 const rawBytesMax = 256 << 20
 
+// sustainedSecondsMin is what a run must have measured to be called sustained: 120 s, less what a
+// clock read at the wrong moment may cost.
+const sustainedSecondsMin = 119
+
 // Folder is what Read found.
 type Folder struct {
 	Name   string // the folder's own name, "2026-01-31-box"
@@ -54,6 +58,8 @@ func (r Run) Drop() string {
 		return "invalid: " + strings.Join(r.Invalid, "; ")
 	case r.Interrupted:
 		return "interrupted by hand"
+	case r.Label == "sustained" && r.Seconds < sustainedSecondsMin:
+		return fmt.Sprintf("labelled sustained, but measured for %.0f s only", r.Seconds)
 	case r.answered() == 0 && r.errorCount() > 0:
 		return "no request succeeded"
 	case r.Usage != nil && r.Usage.Host != nil:

@@ -143,7 +143,7 @@ func TestOrElse(t *testing.T) {
 // TestBurst: a sustained run tells its burst part apart, and each label takes its own figures.
 func TestBurst(t *testing.T) {
 	part := func(r *result.Result) {
-		r.Label, r.Burst = "sustained", &result.Count{Bytes: 500e6, Seconds: 0.25}
+		r.Label, r.Seconds, r.Burst = "sustained", 120, &result.Count{Bytes: 500e6, Seconds: 0.25}
 	}
 	f := folderOf(runsOf(Sluice, 3, 1000, part))
 	g := goal("g", []string{"c"}, "produced_mb_s", stats.AtLeast, 1500)
@@ -153,6 +153,8 @@ func TestBurst(t *testing.T) {
 	expect(t, "burst", judge(f, g, ""), stats.Pass, "2000")
 	g.Metric, g.Kind = "broker_cpu_s_per_gb", stats.AtMost
 	expect(t, "processor time of a part", judge(f, g, ""), stats.Invalid, "not known for the burst part")
+	short := folderOf(runsOf(Sluice, 3, 1000, part, func(r *result.Result) { r.Seconds = 60 }))
+	expect(t, "a minute is not sustained", judge(short, g, ""), stats.Invalid, "for 60 s only")
 	g.Label = "other"
 	expect(t, "no such label", judge(f, g, ""), stats.Invalid, `labelled "other"`)
 }

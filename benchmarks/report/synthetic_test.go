@@ -230,7 +230,7 @@ func fullFolder(t testing.TB, dir string) {
 	s := newSynthetic(t, dir)
 	ack := []string{result.StageAck, result.StageWire, result.StageQueue}
 	produce := mould{
-		target: Sluice, caseName: "produce-64k-16p", label: "sustained", spec: produceSpec(20),
+		target: Sluice, caseName: "produce-64k-16p", label: "sustained", spec: produceSpec(120),
 		mbps: 1430, medianMicros: 900, stages: ack, brokerCPU: 0.41, anon: 60 << 20,
 		change: withStages,
 	}
