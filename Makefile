@@ -10,7 +10,7 @@ BENCH_OUT ?= benchmarks/results/$(shell date +%F)-$(shell hostname)
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test race fuzz bench bench-idle bench-allocs bench-strace bench-suite bench-report \
-	bench-limits bench-compare bench-peer-kafka bench-peer-nats bench-peer-kfake lint fmt long interop clean
+	bench-limits bench-compare bench-peer-kafka bench-peer-kfake bench-peer-nats lint fmt long interop clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,17 +53,25 @@ bench-report: ## tables, verdicts, plots from the raw results in BENCH_OUT: repo
 LIMIT_CASES := ^(limits|fetch-.*-discarding|produce-.*|small-64c|latency-1c)$$
 bench-limits: build ## what this box could do at all, by small C programs and the same client
 	$(GO) run ./benchmarks/cmd/suite -out bin/limits -bin $(BIN) -only '$(LIMIT_CASES)' -targets '^limit-' -pairs 3
-	$(GO) run ./benchmarks/cmd/report -limits bin/limits
 
-bench-compare: build ## this tree against the revision REF, in turns; fails on a regression
-	$(GO) run ./benchmarks/cmd/compare -ref $(REF)
+COMPARE_FLAGS ?=
+bench-compare: ## this tree against the revision REF, in turns; fails on a regression
+	$(GO) run ./benchmarks/cmd/compare -ref $(REF) $(COMPARE_FLAGS)
 
-bench-peer-kafka bench-peer-nats bench-peer-kfake: build ## one peer: install, start, measure, stop, clean
-	$(GO) run ./benchmarks/peers/cmd/peer $(@:bench-peer-%=%) -bin $(BIN)
+PEER_BENCH = $(BIN) bench $(1) -b $$BOOTSTRAP --broker-pid $$BROKER_PID --target-name $$BROKER_NAME --duration 10s
+bench-peer-kafka bench-peer-kfake: build ## one peer: install, start, measure, stop, clean
+	$(GO) run ./benchmarks/peers/cmd/peer $(@:bench-peer-%=%) -bench '$(call PEER_BENCH,produce)' \
+		-bench '$(call PEER_BENCH,consume)'
+
+bench-peer-nats: ## NATS JetStream likewise, throughput only, by its own client
+	$(GO) run ./benchmarks/peers/cmd/peer nats -bench '$$BROKER_DRIVER publish -addr $$BOOTSTRAP' \
+		-bench '$$BROKER_DRIVER consume -addr $$BOOTSTRAP'
 
 lint: ## vet, staticcheck, gofumpt
 	$(GO) vet $(PACKAGES)
 	$(GO) vet -tags interop ./interop/...
+	cd benchmarks/peers/kfake && $(GO) vet .
+	cd benchmarks/peers/nats && $(GO) vet .
 	$(GO) tool staticcheck $(PACKAGES)
 	@out=$$(git ls-files '*.go' | xargs $(GO) tool gofumpt -l); \
 	if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi

@@ -166,8 +166,8 @@ func (o *Options) boxLimits(ctx context.Context, programs limits.Programs) error
 	return writeJSON(filepath.Join(o.Out, limitsFile), measured)
 }
 
-// serverLimits adds what the limit servers reached to limits.json. A limit below its reference row
-// makes the report invalid; the log says so at once.
+// serverLimits adds what the limit servers reached to limits.json, and prints all limits. One below
+// its reference row makes the report invalid; the log says so at once.
 func (o *Options) serverLimits() error {
 	path := filepath.Join(o.Out, limitsFile)
 	var measured []limits.Measure
@@ -187,6 +187,16 @@ func (o *Options) serverLimits() error {
 			measured = slices.DeleteFunc(measured, func(m limits.Measure) bool { return m.Name == l.name })
 			measured = append(measured, limits.Measure{Name: l.name, Unit: l.unit, Value: value})
 		}
+	}
+	if len(measured) > 0 {
+		o.say("limits of this box")
+	}
+	for _, m := range measured {
+		reference := ""
+		if share, row, ok := limits.Share(m); ok {
+			reference = fmt.Sprintf("%.0f %% of %s", 100*share, row.Source)
+		}
+		o.say("  %-42s %10.4g %-10s %s", m.Name, m.Value, m.Unit, reference)
 	}
 	for _, line := range limits.Check(measured) {
 		o.say("limit below its reference: %s", line)
