@@ -111,3 +111,40 @@ func TestSearchRun(t *testing.T) {
 		t.Errorf("%v %+v", err, res)
 	}
 }
+
+// TestSearchTopics: each step has topics of its own, and none is left.
+func TestSearchTopics(t *testing.T) {
+	addr := broker(t)
+	adm, err := reach(t.Context(), []string{addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer adm.Close()
+	ids := map[string]bool{}
+	client := func(ctx context.Context, _ drive.Target, s workload.Spec, h drive.Hooks) (drive.Outcome, error) {
+		there, err := adm.ListTopics(ctx, s.Topic)
+		if err != nil || there.Error() != nil {
+			t.Error(err, there.Error())
+		}
+		ids[there[s.Topic].ID.String()] = true
+		h.Begin()
+		h.End()
+		out := well(s)
+		out.Produced.Records = int64(s.Rate * 30)
+		out.Stages["ack"], out.Stages["lag"] = histogram(10, int64(s.Rate*1000)), histogram(10, 1)
+		return out, nil
+	}
+	res, err := Run(t.Context(), Options{
+		Target: drive.Target{Addrs: []string{addr}}, Client: client,
+		Spec: workload.Spec{
+			Topic: "steps", Partitions: 2,
+			Search: &workload.Search{P99: workload.Duration(2 * time.Millisecond), Precision: 0.5},
+		},
+	})
+	if err != nil || res.Error != "" || len(res.Steps) != len(ids) || len(ids) < 4 {
+		t.Errorf("%v %+v, %d topics", err, res, len(ids))
+	}
+	if there, err := adm.ListTopics(t.Context()); err != nil || len(there) != 0 {
+		t.Errorf("%v %v", err, there)
+	}
+}

@@ -103,9 +103,30 @@ func (t *topics) create(ctx context.Context, s workload.Spec, names []string) er
 	return nil
 }
 
-// awaitLeaders asks again and again, with growing pauses, until all partitions are led. A broker may
-// be named as leader before it has taken up its office, so each leader is also asked for an offset.
+// awaitLeaders waits until all partitions are led. A broker may be named as leader before it has
+// taken up its office, so each leader is also asked for an offset.
 func (t *topics) awaitLeaders(ctx context.Context, partitions int) error {
+	return t.await(ctx, func(ctx context.Context, there kadm.TopicDetails) string {
+		if missing := leaderless(t.names, there, partitions); missing != "" {
+			return missing
+		}
+		return t.unserved(ctx)
+	})
+}
+
+// awaitGone waits until none of the topics is there: deletion need not be over when it is answered,
+// and the client remembers metadata for a moment.
+func (t *topics) awaitGone(ctx context.Context) error {
+	return t.await(ctx, func(_ context.Context, there kadm.TopicDetails) string {
+		if len(there) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%d of them are still being deleted", len(there))
+	})
+}
+
+// await asks about the topics again and again, with growing pauses, until nothing is lacking.
+func (t *topics) await(ctx context.Context, lacks func(context.Context, kadm.TopicDetails) string) error {
 	ctx, cancel := context.WithTimeout(ctx, leadersTimeout)
 	defer cancel()
 	missing := "nothing was answered"
@@ -115,10 +136,8 @@ func (t *topics) awaitLeaders(ctx context.Context, partitions int) error {
 			return err
 		}
 		if err == nil {
-			if missing = leaderless(t.names, there, partitions); missing == "" {
-				if missing = t.unserved(ctx); missing == "" {
-					return nil
-				}
+			if missing = lacks(ctx, there); missing == "" {
+				return nil
 			}
 		}
 		select {
