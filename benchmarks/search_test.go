@@ -121,7 +121,8 @@ func TestSearchTopics(t *testing.T) {
 	}
 	defer adm.Close()
 	ids := map[string]bool{}
-	client := func(ctx context.Context, _ drive.Target, s workload.Spec, h drive.Hooks) (drive.Outcome, error) {
+	client := func(ctx context.Context, _ drive.Target, s workload.Spec, h drive.Hooks,
+	) (drive.Outcome, error) {
 		there, err := adm.ListTopics(ctx, s.Topic)
 		if err != nil || there.Error() != nil {
 			t.Error(err, there.Error())

@@ -329,8 +329,8 @@ func machine(b *strings.Builder, r *result.Result) {
 			m := p.p.MemoryPeak
 			rows = append(rows, []string{
 				p.name, cpu(p.p.CPUNanos), busy(p.p.CPUNanos, u.Seconds), perGB(p.p.CPUNanos, gb),
-				each(p.p.CPUNanos, requests), bytes(float64(m.RSSBytes)), bytes(float64(m.AnonBytes)), bytes(float64(m.FileBytes)),
-				count(float64(p.p.ThreadsPeak)),
+				each(p.p.CPUNanos, requests), bytes(float64(m.RSSBytes)), bytes(float64(m.AnonBytes)),
+				bytes(float64(m.FileBytes)), count(float64(p.p.ThreadsPeak)),
 			})
 		}
 	}
