@@ -50,7 +50,8 @@ func judge(f *Folder, g Goal, invalid string) Judged {
 		}
 	}
 	if invalid != "" {
-		j.Outcome, j.Reason = stats.Invalid, invalid
+		j.Reason = fmt.Sprintf("the box was not itself, see above (else %s: %s)", j.Outcome, j.Reason)
+		j.Outcome = stats.Invalid
 	}
 	return j
 }

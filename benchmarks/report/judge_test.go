@@ -186,7 +186,10 @@ func TestLowLimitInvalidatesAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "slow memory", r.Goals[0], stats.Invalid, limits.MemcpyDRAM)
+	expect(t, "slow memory", r.Goals[0], stats.Invalid, "else PASS")
+	if !strings.Contains(r.BoxInvalid, limits.MemcpyDRAM) {
+		t.Errorf("the page's reason: %q", r.BoxInvalid)
+	}
 	f.Limits[0].Value = 8
 	if r, err = Build(f); err != nil || r.Goals[0].Outcome != stats.Pass {
 		t.Errorf("%v, %+v", err, r.Goals[0])

@@ -176,7 +176,7 @@ func peerCases() []Case {
 			ID: "pinned-produce", Title: "Produce as above, broker and client on a core each",
 			Mode: workload.Produce, Args: append([]string{"--placement", "pinned"}, sixteen...),
 			Contenders: append([]Contender{{Target: LimitAppend}}, both...),
-			Pairs:      3, Warmup: 2 * time.Second, Duration: 5 * time.Second,
+			Pairs:      4, Warmup: 2 * time.Second, Duration: 5 * time.Second,
 		},
 		{
 			ID: "kafka-fetch", Title: "Fetch, resident, 1 MiB, 16 partitions, 4 connections",
@@ -208,23 +208,23 @@ func peerCases() []Case {
 		{
 			ID: "kafka-small-heap", Title: "Produce as above against a heap of 256 MiB",
 			Mode: workload.Produce, Args: sixteen, Contenders: []Contender{kafka256, sluice},
-			Pairs: 3, Warmup: 5 * time.Second, Duration: 8 * time.Second,
+			Pairs: 4, Warmup: 5 * time.Second, Duration: 8 * time.Second,
 		},
 		{
 			ID: "kgo-produce", Title: "Produce through franz-go",
 			Mode: workload.Produce, Args: kgo, Contenders: []Contender{kafka, sluice, kfake},
-			Pairs: 3, Warmup: 2 * time.Second, Duration: 6 * time.Second,
+			Pairs: 4, Warmup: 2 * time.Second, Duration: 6 * time.Second,
 		},
 		{
 			ID: "kgo-consume", Title: "Consume through franz-go",
 			Mode: workload.Consume, Args: append([]string{"--preload", "536870912"}, kgo...),
 			Contenders: []Contender{kafka, sluice, kfake},
-			Pairs:      3, Warmup: 2 * time.Second, Duration: 6 * time.Second,
+			Pairs:      4, Warmup: 2 * time.Second, Duration: 6 * time.Second,
 		},
 		{
 			ID: "kafka-sustained", Title: "Produce as above, sustained",
 			Mode: workload.Produce, Args: append(append([]string{}, longTopic...), sixteen...),
-			Contenders: both, Pairs: 3, Warmup: 2 * time.Second, Duration: 120 * time.Second,
+			Contenders: both, Pairs: 4, Warmup: 2 * time.Second, Duration: 120 * time.Second,
 		},
 	}
 }
