@@ -35,7 +35,9 @@ type lingering struct {
 const queueBatchesMax = 2 << 20
 
 // producer hands records out on schedule. Record j of it is due at
-// start + (j·producers + its own number) / rate.
+// start + (j·producers + its own number) / rate. Without keys, as many records as fill a batch go to
+// one partition before the next has its turn, as Kafka's default partitioner does it (KIP-480,
+// KIP-794): dealt out one by one they would keep a batch open on every partition at once.
 type producer struct {
 	t      *thread
 	number int
@@ -52,6 +54,7 @@ type producer struct {
 	lingers   ring[lingering]
 	openCount int64
 	full      int32 // records of a full batch where all are alike; 0 otherwise
+	stride    int64 // records that go to one lane in succession, without keys
 }
 
 func newProducer(t *thread, number int) *producer {
@@ -62,6 +65,10 @@ func newProducer(t *thread, number int) *producer {
 	}
 	if t.s.maker.template != nil {
 		p.full = int32(len(t.s.maker.ends))
+	}
+	p.stride = max(1, int64(p.full))
+	if p.full == 0 {
+		p.stride = int64(max(1, spec.BatchFit(int(spec.RecordSizes().Mean()))))
 	}
 	t.producers = append(t.producers, p)
 	return p
@@ -84,7 +91,8 @@ func (l *lane) due(ordinal int64) int64 {
 	if k := p.t.s.maker.keys; k != nil {
 		return p.dueOf(k.turn(l.part.id, ordinal))
 	}
-	return p.dueOf(ordinal*int64(len(p.lanes)) + l.place)
+	turn, within := ordinal/p.stride, ordinal%p.stride
+	return p.dueOf((turn*int64(len(p.lanes))+l.place)*p.stride + within)
 }
 
 // nextEvent is when the producer has something to do next; 0: nothing to wait for.
@@ -111,7 +119,7 @@ func (p *producer) takeUp(now int64) {
 			k := t.s.maker.keys
 			l = p.byPart[k.parts[p.next%k.count]]
 		} else {
-			l = p.lanes[p.next%int64(len(p.lanes))]
+			l = p.lanes[p.next/p.stride%int64(len(p.lanes))]
 		}
 		if t.measured(p.nextAt) {
 			t.tally.record(stageLag, t.main, now-p.nextAt, 1)

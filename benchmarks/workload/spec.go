@@ -86,7 +86,8 @@ type Spec struct {
 	Acks int `yaml:"acks" json:"acks"`
 	// Idempotence writes with a producer id and sequence numbers (then acks is -1, in-flight ≤ 5).
 	Idempotence bool `yaml:"idempotence" json:"idempotence"`
-	// Keys is the number of distinct keys; 0 writes null keys, spread evenly over the partitions.
+	// Keys is the number of distinct keys; 0 writes null keys, spread evenly over the partitions, a
+	// batch at a time as Kafka's default partitioner does (KIP-794).
 	Keys int `yaml:"keys" json:"keys"`
 
 	// Producers and Consumers are clients; each has Connections connections to every broker it needs.
