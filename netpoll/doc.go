@@ -63,7 +63,7 @@
 // adds sendfile: under a profile of 64 connections that ping, 77 % of all samples are system calls
 // and the loop's own code is about 8 %, a quarter of that reading the clock once per connection and
 // turn, which the stall causes need. Two mechanisms keep it so: a short read on a socket without a
-// FIN ends the reading without another call for EAGAIN, and the loop asks epoll without blocking
-// first, which under load spares the scheduler the hand-over of a processor. "go test -bench ." has
+// FIN ends the reading without another call for EAGAIN, and under load the loop asks epoll without
+// blocking, which spares the scheduler the hand-over of a processor. "go test -bench ." has
 // the figures.
 package netpoll

@@ -53,6 +53,10 @@ type epoll struct {
 	// Connections that have something to do now: those that used their quota up in an earlier turn
 	// wait apart, so that small requests pass bulk transfers by.
 	fresh, hungry readyList
+	// pollFirst says that asking without blocking is likely to bring events. blockedNs is when the
+	// last blocking wait began, 0 once it has been judged.
+	pollFirst bool
+	blockedNs int64
 }
 
 // wakeSlot is the number of the eventfd's events.
@@ -218,16 +222,39 @@ func (p *epoll) wake() {
 	_, _ = unix.Write(p.wakeFd, unsafe.Slice((*byte)(unsafe.Pointer(&one)), 8))
 }
 
-// wait asks once without blocking, which under load is all it takes and spares the scheduler the
-// hand-over of its processor; only then it announces the sleep and blocks.
+// pollFirstNs is how long a blocking wait took at most if there were events already.
+const pollFirstNs = 2000
+
+// wait asks without blocking as long as that brings events, which under load is all it takes and
+// spares the scheduler the hand-over of its processor. Where it has brought none, a lone client's
+// request is on its way and the second call would only delay it: then it announces the sleep and
+// blocks at once, until a blocking wait turns out to have found events ready.
 func (p *epoll) wait(timeoutNs int64) {
-	if p.poll() > 0 || p.fresh.count+p.hungry.count > 0 || timeoutNs == 0 || !p.r.sleeps() {
+	if p.blockedNs != 0 {
+		p.pollFirst = p.r.turnNs-p.blockedNs < pollFirstNs
+		p.blockedNs = 0
+	}
+	ready := p.fresh.count+p.hungry.count > 0 || timeoutNs == 0
+	if ready || p.pollFirst {
+		p.pollFirst = p.poll() > 0
+		if ready || p.pollFirst {
+			return
+		}
+	}
+	if !p.r.sleeps() {
+		p.poll() // However many messages come, sockets have their turn.
 		return
 	}
+	p.block(timeoutNs)
+}
+
+// block waits for events, which has been announced.
+func (p *epoll) block(timeoutNs int64) {
 	timeoutMs := -1
 	if timeoutNs > 0 {
 		timeoutMs = int(min((timeoutNs+999_999)/int64(time.Millisecond), 1<<30))
 	}
+	p.blockedNs = p.r.nowNs
 	n, err := unix.EpollWait(p.fd, p.events[:], timeoutMs)
 	p.r.woke()
 	if err != nil && err != unix.EINTR {

@@ -165,7 +165,7 @@ func (op *produceOp) check(i int) {
 	rules := &loop.rules
 	*rules = settings.rules
 	rules.ProduceVersion = q.Version
-	rules.NowMs = op.r.b.nowMs()
+	rules.NowMs = loop.nowMs(op.r.b.env.NowMs, op.r.startedNs)
 	info, invalid := loop.validator.Validate(q.Parts[i].Records, rules)
 	if invalid != nil {
 		it.code, it.message = invalid.Code, invalid.Message
@@ -189,6 +189,7 @@ func (op *produceOp) check(i int) {
 	it.append.Batch = batch
 	it.append.LeaderEpoch = it.replica.leaderEpoch.Load()
 	it.append.Origin = partition.FromClient
+	it.append.NowMs = rules.NowMs
 	it.replica.topic.metrics.in(len(batch), int(info.Count))
 	op.bytes += int64(len(batch))
 }

@@ -17,6 +17,20 @@ type loopState struct {
 	rules        wire.Rules // of the batch under validation
 	wake         *wakeList
 	parked       *fetchOp // fetches that wait, in no order
+	wallMs       int64    // the last reading of the wall clock
+	wallNs       int64    // and the reactor's clock then
+}
+
+// wallNsMax is how long a reading of the wall clock is used: it counts milliseconds.
+const wallNsMax = int64(1e6)
+
+// nowMs is the wall clock in milliseconds, which is read once a millisecond and not for each
+// request; nowNs is a reading of the reactor's clock.
+func (l *loopState) nowMs(read func() int64, nowNs int64) int64 {
+	if l.wallMs == 0 || nowNs-l.wallNs >= wallNsMax || nowNs < l.wallNs {
+		l.wallMs, l.wallNs = read(), nowNs
+	}
+	return l.wallMs
 }
 
 func (l *loopState) park(op *fetchOp) {

@@ -118,6 +118,9 @@ type Append struct {
 	// append is refused with FENCED_LEADER_EPOCH (older) or UNKNOWN_LEADER_EPOCH (newer).
 	LeaderEpoch int32
 	Origin      Origin
+	// NowMs is the sender's recent reading of the clock, in milliseconds since 1970; with 0 the log
+	// reads it. It decides about rolling by age.
+	NowMs int64
 	// Done is called exactly once when Submit returned false, on the goroutine that carried the
 	// append out, without the append lock, possibly before Submit returned. It must not block.
 	Done func(*Append)

@@ -58,7 +58,10 @@ func (l *Log) append(a *Append, where place) (carriedOut bool) {
 
 // put takes an append that passed every check into the log.
 func (l *Log) put(a *Append, b wire.Batch, where place) (carriedOut bool) {
-	nowMs := l.dir.nowMs()
+	nowMs := a.NowMs
+	if nowMs == 0 {
+		nowMs = l.dir.nowMs()
+	}
 	seg, base := l.active(), l.leo.Load()
 	if a.Origin == FromReplica {
 		base = b.BaseOffset()
