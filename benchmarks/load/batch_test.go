@@ -173,7 +173,8 @@ func TestKeys(t *testing.T) {
 			for i := range 3 * n {
 				seen[k.turn(part.id, i)] = true
 			}
-			info := validate(t, composed(p, flight{lane: p.newLane(part), first: 1, records: 9}), produceVersion)
+			f := flight{lane: p.newLane(part), first: 1, records: 9}
+			info := validate(t, composed(p, f), produceVersion)
 			var scratch wire.Records
 			_ = wire.EachRecord(info.Batch, &scratch, func(r *wire.Record) bool {
 				if got := keyPartition(r.Key, 4); got != int(part.index) {

@@ -64,8 +64,6 @@ type fetchConn struct {
 	depth    int
 	single   bool // one request in flight per partition
 	turn     int
-	// catchupFrom is when a catch-up reader begins; it ends with measured time.
-	catchupFrom int64
 
 	request     []byte // for all partitions, in tail
 	offsetsAt   []int
@@ -203,8 +201,8 @@ func (f *fetchConn) pump(now int64) error {
 	if f.t.end != 0 && now >= f.t.end {
 		return f.flush()
 	}
-	if now < f.catchupFrom {
-		f.t.wakeLater(&f.conn, f.catchupFrom)
+	if f.kind == stageCatchup && now < f.t.s.half {
+		f.t.wakeLater(&f.conn, f.t.s.half)
 		return nil
 	}
 	for f.flights.len() < f.depth {

@@ -34,6 +34,10 @@ type lingering struct {
 // 128 MiB, and a broker that far behind will not catch up within a run.
 const queueBatchesMax = 2 << 20
 
+// takeMax bounds the records that one call takes up, so that a generator that cannot keep up still
+// serves its sockets; how late it is shows as lag.
+const takeMax = 4096
+
 // producer hands records out on schedule. Record j of it is due at
 // start + (j·producers + its own number) / rate. Without keys, as many records as fill a batch go to
 // one partition before the next has its turn, as Kafka's default partitioner does it (KIP-480,
@@ -113,7 +117,7 @@ func (p *producer) nextEvent(end int64) int64 {
 // enough. With no linger a batch closes once nothing more is due.
 func (p *producer) takeUp(now int64) {
 	t := p.t
-	for p.nextAt <= now && (t.end == 0 || p.nextAt < t.end) {
+	for taken := 0; taken < takeMax && p.nextAt <= now && (t.end == 0 || p.nextAt < t.end); taken++ {
 		var l *lane
 		if p.byPart != nil {
 			k := t.s.maker.keys

@@ -92,7 +92,8 @@ func (r *run) judge(failure error, early map[string]int64) error {
 	if r.out.Interrupted {
 		return nil
 	}
-	if r.out.Produced.Requests+r.out.Consumed.Requests == 0 || r.spec.Produces() && r.out.Produced.Requests == 0 {
+	nothing := r.out.Produced.Requests+r.out.Consumed.Requests == 0
+	if nothing || r.spec.Produces() && r.out.Produced.Requests == 0 {
 		addCounts(r.out.Errors, early)
 		if len(r.out.Errors) == 0 {
 			return fmt.Errorf("no request was answered in measured time")

@@ -28,10 +28,13 @@ func reader(tb testing.TB, tail bool) *fetchConn {
 	} else {
 		s.planReplay(b)
 	}
-	f := s.consumers[0]
+	f := firstReader(s)
 	f.up(0)
 	return f
 }
+
+// firstReader is the session's first connection that reads.
+func firstReader(s *session) *fetchConn { return s.threads[0].conns[0].role.(*fetchConn) }
 
 // expectAnswer has the connection believe that it asked for what it expects.
 func (f *fetchConn) expectAnswer() {

@@ -62,7 +62,6 @@ func (g *group) reader(broker int32, i int) *fetchConn {
 			f.depth = 1
 		}
 		list = append(list, f)
-		g.t.s.consumers = append(g.t.s.consumers, f)
 	}
 	g.read[broker] = list
 	return list[i]

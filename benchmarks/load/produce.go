@@ -202,10 +202,11 @@ func (p *produceConn) pump(now int64) error {
 			}
 		}
 	}
+	busy := taken > 0 || p.flights.len() > 0
 	if err := p.push(); err != nil {
 		return err
 	}
-	if taken > 0 && p.acks == 0 && p.flights.len() == 0 {
+	if busy && p.acks == 0 && p.flights.len() == 0 {
 		p.t.list(&p.conn) // No answer will tell that there is room for more.
 	}
 	return nil

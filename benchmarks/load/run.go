@@ -100,8 +100,12 @@ func (r *run) carryOut(ctx context.Context) error {
 		r.s.release()
 		return err
 	}
+	connections := int64(0)
+	for _, t := range r.s.threads {
+		connections += int64(len(t.conns))
+	}
 	r.s.launch()
-	err = r.conduct(ctx)
+	err = r.conduct(ctx, connections)
 	r.s.finish()
 	for len(r.s.seconds) > 0 {
 		r.merge(<-r.s.seconds)
@@ -143,8 +147,8 @@ func (r *run) plan(ctx context.Context, b bounds) error {
 }
 
 // conduct takes the session through its phases: connections, warm-up, measured time, drain.
-func (r *run) conduct(ctx context.Context) error {
-	if err := r.awaitConnections(ctx); err != nil {
+func (r *run) conduct(ctx context.Context, connections int64) error {
+	if err := r.awaitConnections(ctx, connections); err != nil {
 		return err
 	}
 	s := r.s
@@ -153,11 +157,6 @@ func (r *run) conduct(ctx context.Context) error {
 	end := begin + int64(r.spec.Duration)
 	if r.spec.Mode == workload.Backlog {
 		s.half = begin + int64(r.spec.Duration)/2
-		for _, f := range s.consumers {
-			if f.kind == stageCatchup {
-				f.catchupFrom = s.half
-			}
-		}
 	}
 	s.end.Store(end)
 	s.begin.Store(begin)
@@ -190,11 +189,8 @@ func heapObjects() uint64 {
 }
 
 // awaitConnections waits until all connections stand.
-func (r *run) awaitConnections(ctx context.Context) error {
-	s, want := r.s, int64(0)
-	for _, t := range s.threads {
-		want += int64(len(t.conns))
-	}
+func (r *run) awaitConnections(ctx context.Context, want int64) error {
+	s := r.s
 	if want == 0 {
 		return errors.New("there is nothing to do: no partition belongs to any client")
 	}

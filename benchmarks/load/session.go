@@ -34,14 +34,13 @@ type session struct {
 	// start is when the load begins, begin and end bound measured time; 0: not known yet.
 	start, begin, end atomic.Int64
 	stop              atomic.Bool // threads end
-	half              int64       // between the halves of a backlog run; set before begin
+	half              int64       // between the halves of a backlog run; set before start
 
 	seconds chan second
 	spares  chan *result.Histogram
 	aborted chan error
 
-	threads   []*thread
-	consumers []*fetchConn
+	threads []*thread
 
 	refreshes chan struct{}
 	ctx       context.Context // ends the helpers

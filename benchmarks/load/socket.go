@@ -15,9 +15,9 @@ const rawBytesMax = 128 << 10
 
 // address is a broker's, resolved once, off the hot path.
 type address struct {
-	text     string
-	sockaddr unix.Sockaddr
-	family   int
+	text string
+	ip   net.IP // 4 or 16 bytes
+	port int
 }
 
 // resolve looks up host:port and takes the first address.
@@ -26,21 +26,29 @@ func resolve(hostPort string) (address, error) {
 	if err != nil {
 		return address{}, fmt.Errorf("broker address %q: %w", hostPort, err)
 	}
-	if v4 := tcp.IP.To4(); v4 != nil || tcp.IP == nil {
-		sa := &unix.SockaddrInet4{Port: tcp.Port, Addr: [4]byte{127, 0, 0, 1}}
-		if v4 != nil {
-			copy(sa.Addr[:], v4)
-		}
-		return address{hostPort, sa, unix.AF_INET}, nil
+	ip := tcp.IP
+	if ip == nil {
+		ip = net.IPv4(127, 0, 0, 1)
 	}
-	sa := &unix.SockaddrInet6{Port: tcp.Port}
-	copy(sa.Addr[:], tcp.IP.To16())
-	return address{hostPort, sa, unix.AF_INET6}, nil
+	if v4 := ip.To4(); v4 != nil {
+		ip = v4
+	}
+	return address{hostPort, ip, tcp.Port}, nil
+}
+
+// sockaddr makes the form that connect(2) takes. Each caller needs its own: unix.Connect writes
+// into it.
+func (a *address) sockaddr() (sa unix.Sockaddr, family int) {
+	if len(a.ip) == net.IPv4len {
+		return &unix.SockaddrInet4{Port: a.port, Addr: [4]byte(a.ip)}, unix.AF_INET
+	}
+	return &unix.SockaddrInet6{Port: a.port, Addr: [16]byte(a.ip)}, unix.AF_INET6
 }
 
 // dial begins to connect. The connection stands once the socket is writable and socketError is 0.
 func dial(a address) (fd int, err error) {
-	fd, err = unix.Socket(a.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	sa, family := a.sockaddr()
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
@@ -48,7 +56,7 @@ func dial(a address) (fd int, err error) {
 		unix.Close(fd)
 		return -1, fmt.Errorf("TCP_NODELAY: %w", err)
 	}
-	if err := unix.Connect(fd, a.sockaddr); err != nil && err != unix.EINPROGRESS {
+	if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS {
 		unix.Close(fd)
 		return -1, err
 	}

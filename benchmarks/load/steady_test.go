@@ -126,7 +126,7 @@ func TestProduceDoesNotAllocate(t *testing.T) {
 				change(s)
 			})
 			if open {
-				spec.Rate, spec.Producers, spec.Linger = 1e6, 1, 0
+				spec.Rate, spec.Producers, spec.Linger = 1e5, 1, 0
 			}
 			p := testConn(t, spec, stamped)
 			th := p.t
@@ -157,7 +157,9 @@ func TestProduceDoesNotAllocate(t *testing.T) {
 				step()
 			}
 			before := th.gauges.acked.Load()
-			if n := testing.AllocsPerRun(300, step); n != 0 {
+			if n := testing.AllocsPerRun(300, step); n != 0 && raceEnabled {
+				t.Logf("%g allocations in a round: pools lose items under the race detector", n)
+			} else if n != 0 {
 				t.Errorf("%g allocations in a round", n)
 			}
 			if th.gauges.acked.Load() == before || len(th.tally.errors)+len(th.tally.early) > 0 {
@@ -202,13 +204,15 @@ func TestFetchDoesNotAllocate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bounds := bounds{start: []int64{0}, end: []int64{30}, batchBytes: int64(len(batch)), batchRecords: 10}
+			bounds := bounds{
+				start: []int64{0}, end: []int64{30}, batchBytes: int64(len(batch)), batchRecords: 10,
+			}
 			if tail {
 				se.planTails(bounds)
 			} else {
 				se.planReplay(bounds)
 			}
-			conn := se.consumers[0]
+			conn := firstReader(se)
 			s := newSteady(t, se.threads[0], &conn.conn)
 			var records []byte
 			for i := range int64(3) {

@@ -114,7 +114,10 @@ func (t *thread) nap() int64 {
 	} else {
 		for _, p := range t.producers {
 			if at := p.nextEvent(t.end); at != 0 {
-				nap = min(nap, max(at-now, t.napFloor))
+				if at > now {
+					at = max(at, now+t.napFloor)
+				}
+				nap = min(nap, at-now)
 			}
 		}
 	}
