@@ -129,7 +129,7 @@ func smallCases() []Case {
 			ID: "latency-1c", Title: "100-byte records, one connection, one in flight",
 			Mode:       workload.Produce,
 			Args:       append([]string{"--connections", "1", "--partitions", "1"}, unbatched...),
-			Contenders: []Contender{{Target: LimitPing}, sluice},
+			Contenders: []Contender{{Target: LimitPing}, sluice, {Target: LimitPingAppend}},
 			Pairs:      6, Warmup: time.Second, Duration: 4 * time.Second,
 		},
 	}

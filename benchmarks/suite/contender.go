@@ -34,8 +34,8 @@ var overrides = map[string]string{
 	"log.segment.delete.delay.ms":     "100",
 }
 
-// stable keeps the brokers of a suite: limit servers and Sluice live for one case, others, whose
-// warm-up takes a minute, until the end.
+// stable keeps the brokers of a suite: limit servers live for one turn, since they have no way to
+// delete what they wrote, Sluice for one case, and others, whose warm-up takes a minute, until the end.
 type stable struct {
 	o        *Options
 	programs limits.Programs
@@ -58,10 +58,7 @@ func (c Contender) lasts() bool { return c.Target == "kafka" }
 
 // get gives the contender, paused; a new one is started and, if it lasts, warmed up.
 func (s *stable) get(ctx context.Context, c Contender) (*broker, error) {
-	if b := s.lasting[c]; b != nil {
-		return b, nil
-	}
-	if b := s.passing[c]; b != nil {
+	if b := s.passingOrLasting(c); b != nil {
 		return b, nil
 	}
 	if err := s.pauseAll(); err != nil {
@@ -120,12 +117,16 @@ func ofInstance(i *peers.Instance, c Contender) *broker {
 	}
 }
 
+// appendBytesMax is more than any turn appends to one file. A limit server that began to write over
+// what it wrote before would find its pages in memory, which no log does.
+const appendBytesMax = 64 << 30
+
 // limitOptions is what each limit server does, and no more.
 var limitOptions = map[string]limits.ServerOptions{
 	LimitSendfile:   {Append: true},
-	LimitAppend:     {CheckCRC: true, Append: true},
+	LimitAppend:     {CheckCRC: true, Append: true, RetainBytes: appendBytesMax},
 	LimitPing:       {},
-	LimitPingAppend: {CheckCRC: true, Append: true},
+	LimitPingAppend: {CheckCRC: true, Append: true, RetainBytes: appendBytesMax},
 }
 
 func (s *stable) startLimit(ctx context.Context, c Contender, dir string) (*broker, error) {
@@ -153,6 +154,23 @@ func (s *stable) startLimit(ctx context.Context, c Contender, dir string) (*brok
 			return errors.Join(err, os.RemoveAll(dir))
 		},
 	}, nil
+}
+
+// endTurn pauses a broker, or ends it if it lives for one turn.
+func (s *stable) endTurn(ctx context.Context, c Contender) error {
+	if !c.isLimit() {
+		return s.passingOrLasting(c).pause()
+	}
+	b := s.passing[c]
+	delete(s.passing, c)
+	return b.stop(ctx)
+}
+
+func (s *stable) passingOrLasting(c Contender) *broker {
+	if b := s.lasting[c]; b != nil {
+		return b
+	}
+	return s.passing[c]
 }
 
 // pauseAll stops every broker in place.

@@ -210,7 +210,7 @@ func (o *Options) runTurn(ctx context.Context, brokers *stable, t turnOf) error 
 	}
 	r.Plan = result.Plan{Suite: t.c.Title, Case: t.c.ID, Pair: t.pair, Turn: t.turn}
 	o.say("  %-20s pair %d: %s", t.contender.Target+t.contender.Variant(), t.pair, brief(r))
-	return errors.Join(o.keep(r), b.pause())
+	return errors.Join(o.keep(r), brokers.endTurn(ctx, t.contender))
 }
 
 // keep writes a raw result.
