@@ -159,8 +159,17 @@ func FuzzFetchAnswer(f *testing.F) {
 	f.Add(fetchReply("p", 0, batchAt(f, 0, 3)), uint8(7), false)
 	f.Add(fetchReply("p", 1, batchAt(f, 0, 3)), uint8(200), true)
 	f.Add(fetchReply("p", 0, nil), uint8(1), false)
+	replay, tailing := reader(f, false), reader(f, true)
 	f.Fuzz(func(t *testing.T, b []byte, piece uint8, tail bool) {
-		c := reader(t, tail)
+		c := replay
+		if tail {
+			c = tailing
+		}
+		c.up(0)
+		c.flights.clear()
+		for _, s := range c.sources {
+			s.ask, s.expect, s.outstanding, s.fresh = 0, 0, 0, true
+		}
 		c.expectAnswer()
 		for len(b) > 0 {
 			n := min(len(b), int(piece)+1)

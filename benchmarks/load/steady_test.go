@@ -181,6 +181,41 @@ func TestProduceDoesNotAllocate(t *testing.T) {
 	f("zstd", true, false, func(s *workload.Spec) { s.Compression, s.Compressibility = "zstd", 0.5 })
 }
 
+// newSteadyReader is a connection that reads a partition of three batches of ten records, which each
+// answer brings whole.
+func newSteadyReader(t *testing.T, spec workload.Spec, tail bool) (*fetchConn, *steady) {
+	t.Helper()
+	c := newCluster(nil, true, spec)
+	v := &layout{leaders: make([]int32, 1)}
+	se, err := newSession(t.Context(), c, v, spec, newMaker(spec, tail), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(se.release)
+	b := wire.NewBatchBuilder()
+	se.maker.build(b, &lane{part: c.parts[0]}, 0, 10, 0, func(int64) int64 { return 5 }, nil)
+	batch, err := b.Build(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tail {
+		se.planTails(bounds{start: []int64{0}, end: []int64{30}})
+	} else {
+		se.planReplay(bounds{
+			start: []int64{0}, end: []int64{30}, batchBytes: int64(len(batch)), batchRecords: 10,
+		})
+	}
+	conn := firstReader(se)
+	s := newSteady(t, se.threads[0], &conn.conn)
+	var records []byte
+	for i := range int64(3) {
+		wire.Batch(batch).SetBaseOffset(i * 10)
+		records = append(records, batch...)
+	}
+	s.answer = fetchReply("steady", 0, records)
+	return conn, s
+}
+
 // Nor does that of consuming: whole answers in one piece or many, read, dropped, or timed.
 func TestFetchDoesNotAllocate(t *testing.T) {
 	f := func(name string, tail bool, change func(s *workload.Spec)) {
@@ -190,36 +225,8 @@ func TestFetchDoesNotAllocate(t *testing.T) {
 				s.Topic, s.FetchBytes = "steady", 100_000
 				change(s)
 			})
-			c := newCluster(nil, true, spec)
-			v := &layout{leaders: make([]int32, 1)}
-			se, err := newSession(t.Context(), c, v, spec, newMaker(spec, tail), 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(se.release)
-			b := wire.NewBatchBuilder()
-			at := se.maker.build(b, &lane{part: c.parts[0]}, 0, 10, 0, func(int64) int64 { return 5 }, nil)
-			_ = at
-			batch, err := b.Build(nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bounds := bounds{
-				start: []int64{0}, end: []int64{30}, batchBytes: int64(len(batch)), batchRecords: 10,
-			}
-			if tail {
-				se.planTails(bounds)
-			} else {
-				se.planReplay(bounds)
-			}
-			conn := firstReader(se)
-			s := newSteady(t, se.threads[0], &conn.conn)
-			var records []byte
-			for i := range int64(3) {
-				wire.Batch(batch).SetBaseOffset(i * 10)
-				records = append(records, batch...)
-			}
-			s.answer = fetchReply("steady", 0, records)
+			conn, s := newSteadyReader(t, spec, tail)
+			th := conn.t
 			next := int32(0)
 			step := func() {
 				if tail {
@@ -236,12 +243,12 @@ func TestFetchDoesNotAllocate(t *testing.T) {
 			for range 20 {
 				step()
 			}
-			before := se.threads[0].gauges.consumed.Load()
+			before := th.gauges.consumed.Load()
 			if n := testing.AllocsPerRun(300, step); n != 0 {
 				t.Errorf("%g allocations in a round", n)
 			}
-			y := se.threads[0].tally
-			if se.threads[0].gauges.consumed.Load() == before || len(y.errors)+len(y.early) > 0 {
+			y := th.tally
+			if th.gauges.consumed.Load() == before || len(y.errors)+len(y.early) > 0 {
 				t.Errorf("nothing was read, or errors: %v", y.errors)
 			}
 			if tail && y.stages[stageE2E].Count() == 0 {
