@@ -15,7 +15,7 @@
 //
 // WriteAt normally copies into the page cache and returns, but the kernel makes a writer sleep when
 // there are too many dirty pages, for tens or hundreds of milliseconds. Reactors cannot afford that.
-// So each log dir has a Gate: it watches how long appends and syncs take and how near the dirty pages
+// So each log dir has a Gate: it watches how long appends take and how near the dirty pages
 // are to the kernel's throttling point, and while it is closed appends go through one Worker, in
 // order. Sync, Reserve, WriteBehind and Prefetch wait for the device as a matter of course, and are
 // called on workers only. Resident tells beforehand whether a region can be sent without waiting.
