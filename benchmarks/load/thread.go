@@ -83,6 +83,7 @@ func (t *thread) run() {
 	defer runtime.UnlockOSThread()
 	// The kernel may delay timeouts by 50 µs to serve several at once; a schedule cannot wait.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	defer t.keepTime()()
 	now := t.s.now()
 	t.tally.started = now
 	for _, c := range t.conns {
