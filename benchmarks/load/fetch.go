@@ -319,7 +319,11 @@ func (f *fetchConn) receive() (now int64, more bool, err error) {
 func (f *fetchConn) done(now int64) {
 	flight := f.flights.pop()
 	f.answers++
-	f.t.succeed(now)
+	// An answer that brought nothing but errors is no success: it is timed and counted nowhere.
+	failed := f.faulty && f.batches == 0
+	if !failed {
+		f.t.succeed(now)
+	}
 	if s := flight.source; s != nil {
 		s.outstanding--
 		if flight.next != 0 && !f.stale && min(s.expect, s.end) != flight.next && s.outstanding > 0 {
@@ -334,6 +338,9 @@ func (f *fetchConn) done(now int64) {
 		if f.batches == 0 && !f.stale && s.outstanding == 0 && !f.waiting {
 			f.t.wakeLater(&f.conn, now+emptyPause)
 		}
+	}
+	if failed {
+		return
 	}
 	if f.t.measured(flight.sent) {
 		f.t.tally.record(f.kind, f.t.main, now-flight.sent, 1)
@@ -356,9 +363,15 @@ func (f *fetchConn) mispredicted(s *source) {
 	}
 }
 
+// fault counts an error of the answer at hand.
+func (f *fetchConn) fault(now int64, name string) {
+	f.faulty = true
+	f.t.fail(now, name, 1)
+}
+
 // refused handles an error in an answer.
 func (f *fetchConn) refused(s *source, code int16, logStart, now int64) {
-	f.t.fail(now, wire.CodeName(code), 1)
+	f.fault(now, wire.CodeName(code))
 	if code == wire.CodeOffsetOutOfRange && logStart > s.expect {
 		s.expect, s.start, s.fresh = logStart, max(s.start, logStart), true
 	}

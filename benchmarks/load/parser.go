@@ -58,6 +58,7 @@ type parser struct {
 	dropLeft    int64
 	skipLeft    int64
 	batches     int64 // of the answer, verified or dropped
+	faulty      bool  // something of the answer was counted as an error
 
 	// Of the batch at hand.
 	header   [wire.BatchHeaderSize]byte
@@ -171,9 +172,9 @@ func (f *fetchConn) parseStart() (bool, error) {
 	f.expected++
 	p.errorCode = int16(binary.BigEndian.Uint16(b[12:]))
 	p.topics = int(int32(binary.BigEndian.Uint32(b[18:])))
-	p.batches, p.sourceHint, p.stale = 0, 0, false
+	p.batches, p.sourceHint, p.stale, p.faulty = 0, 0, false, false
 	if p.errorCode != wire.CodeNone {
-		f.t.fail(f.t.s.now(), wire.CodeName(p.errorCode), 1)
+		f.fault(f.t.s.now(), wire.CodeName(p.errorCode))
 		f.t.wakeLater(&f.conn, f.t.s.now()+retryPause)
 	}
 	return true, p.nextTopic()
@@ -368,7 +369,7 @@ func (f *fetchConn) parseHeader(now int64) (bool, error) {
 	copy(p.header[:], b)
 	h := wire.Batch(p.header[:])
 	if _, err := wire.PeekBatch(p.header[:]); err != nil {
-		f.t.fail(now, drive.ErrorBadAnswer, 1)
+		f.fault(now, drive.ErrorBadAnswer)
 		p.skipLeft, p.recordsLeft, p.step = p.recordsLeft-wire.BatchHeaderSize, 0, stepSkip
 		return true, nil
 	}
@@ -412,11 +413,11 @@ func (f *fetchConn) verified(now int64) {
 	h := wire.Batch(p.header[:])
 	base, next := h.BaseOffset(), h.NextOffset()
 	if next <= base {
-		f.t.fail(now, drive.ErrorBadAnswer, 1)
+		f.fault(now, drive.ErrorBadAnswer)
 		return
 	}
 	if p.crc != h.CRC() {
-		f.t.fail(now, drive.ErrorBadCRC, 1)
+		f.fault(now, drive.ErrorBadCRC)
 		s.expect = max(s.expect, next)
 		return
 	}
@@ -424,7 +425,7 @@ func (f *fetchConn) verified(now int64) {
 		return // Written since: not part of what is read again and again.
 	}
 	if base != s.expect && !(s.fresh && base < s.expect && next > s.expect) {
-		f.t.fail(now, drive.ErrorOffsetGap, 1)
+		f.fault(now, drive.ErrorOffsetGap)
 		if next <= s.expect {
 			return // Seen already: not counted twice.
 		}
