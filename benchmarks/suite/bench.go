@@ -77,6 +77,9 @@ func readResult(path string) (*result.Result, error) {
 	return r, json.Unmarshal(text, r)
 }
 
+// warmTopic begins the names of the topics that a broker is warmed up with.
+const warmTopic = "warm"
+
 // warm puts a broker under the loads of the plan until its compilers have seen them.
 func (o *Options) warm(ctx context.Context, b *broker) error {
 	o.say("%s %s: warming up for %v", b.target.Name, b.target.Variant, o.WarmUp)
@@ -89,7 +92,7 @@ func (o *Options) warm(ctx context.Context, b *broker) error {
 		},
 		{"e2e", "--batch-bytes", kib64, "--connections", "4", "--partitions", "16", "--rate", "50000"},
 	} {
-		r, err := o.bench(ctx, b, load[0], append(load[1:], "--topic", fmt.Sprintf("warm-%d", i),
+		r, err := o.bench(ctx, b, load[0], append(load[1:], "--topic", fmt.Sprintf("%s-%d", warmTopic, i),
 			"--warmup", "0s", "--duration", part))
 		if err != nil {
 			return err

@@ -76,7 +76,7 @@ func (s *stable) get(ctx context.Context, c Contender) (*broker, error) {
 	if err := s.o.warm(ctx, b); err != nil {
 		return nil, fmt.Errorf("warm up %s: %w", c.Target, err)
 	}
-	return b, b.pause()
+	return b, errors.Join(s.o.awaitGone(ctx, b.dataDir, warmTopic), b.pause())
 }
 
 func (s *stable) start(ctx context.Context, c Contender) (*broker, error) {
@@ -156,10 +156,13 @@ func (s *stable) startLimit(ctx context.Context, c Contender, dir string) (*brok
 	}, nil
 }
 
-// endTurn pauses a broker, or ends it if it lives for one turn.
-func (s *stable) endTurn(ctx context.Context, c Contender) error {
+// endTurn pauses a broker, or ends it if it lives for one turn. Before a pause what the turn wrote
+// has to be gone: brokers delete files after they have said that a topic is deleted, and one that
+// stands still would leave its gigabytes on the disk and in the page cache for the next to push out.
+func (s *stable) endTurn(ctx context.Context, c Contender, topic string) error {
 	if !c.isLimit() {
-		return s.passingOrLasting(c).pause()
+		b := s.passingOrLasting(c)
+		return errors.Join(s.o.awaitGone(ctx, b.dataDir, topic), b.pause())
 	}
 	b := s.passing[c]
 	delete(s.passing, c)

@@ -31,6 +31,9 @@ func (o *Options) runStarts(ctx context.Context, brokers *stable, turn *int) err
 	if err := brokers.pauseAll(); err != nil {
 		return err
 	}
+	if err := o.supersede(startCase); err != nil {
+		return err
+	}
 	o.say("case %s: %d pairs", startCase, pairs)
 	for pair := range pairs {
 		order := slices.Clone(contenders)
@@ -110,10 +113,17 @@ type natsReport struct {
 	Note    string           `json:"note"`
 }
 
+var natsModes = []string{"publish", "consume"}
+
 // runNATS measures publish and consume throughput of NATS JetStream, three times each.
 func (o *Options) runNATS(ctx context.Context, brokers *stable, turn *int) error {
 	if err := brokers.pauseAll(); err != nil {
 		return err
+	}
+	for _, mode := range natsModes {
+		if err := o.supersede("nats-" + mode); err != nil {
+			return err
+		}
 	}
 	brokers.started++
 	dir := filepath.Join(o.WorkDir, fmt.Sprintf("nats-%d", brokers.started))
@@ -122,7 +132,7 @@ func (o *Options) runNATS(ctx context.Context, brokers *stable, turn *int) error
 		return err
 	}
 	for pair := range 3 {
-		for _, mode := range []string{"publish", "consume"} {
+		for _, mode := range natsModes {
 			*turn++
 			r, runErr := o.natsTurn(ctx, instance, mode)
 			if runErr != nil {

@@ -23,7 +23,8 @@ import (
 // Options say what of the plan is carried out, and where.
 type Options struct {
 	// Out is the report's folder: facts.json, goals.json, limits.json and raw/ are written there.
-	// Raw results that are there already stay, so that a suite can be carried out in parts.
+	// Raw results that are there already stay, so that a suite can be carried out in parts; those of a
+	// case that is carried out again are moved to superseded/.
 	Out string
 	// WorkDir is where brokers keep their data; it should be on the disk that is to be measured.
 	WorkDir string
@@ -156,6 +157,9 @@ func (o *Options) runCase(ctx context.Context, brokers *stable, c Case, turn *in
 	if len(contenders) == 0 {
 		return nil
 	}
+	if err := o.supersede(c.ID); err != nil {
+		return err
+	}
 	rate := 0.0
 	if c.Half != "" {
 		var err error
@@ -187,6 +191,9 @@ type turnOf struct {
 	rate       float64
 }
 
+// topic is the name of the turn's topic.
+func (t turnOf) topic() string { return fmt.Sprintf("bench-%d", t.turn) }
+
 // runTurn lets one contender have its turn while the others stand still.
 func (o *Options) runTurn(ctx context.Context, brokers *stable, t turnOf) error {
 	b, err := brokers.get(ctx, t.contender)
@@ -199,7 +206,7 @@ func (o *Options) runTurn(ctx context.Context, brokers *stable, t turnOf) error 
 	if err := b.resume(ctx); err != nil {
 		return err
 	}
-	args := append(slices.Clone(t.c.Args), "--topic", fmt.Sprintf("bench-%d", t.turn),
+	args := append(slices.Clone(t.c.Args), "--topic", t.topic(),
 		"--warmup", o.scaled(t.c.Warmup).String(), "--duration", o.scaled(t.c.Duration).String())
 	if t.rate > 0 {
 		args = append(args, "--rate", strconv.FormatFloat(t.rate, 'f', 0, 64))
@@ -210,7 +217,7 @@ func (o *Options) runTurn(ctx context.Context, brokers *stable, t turnOf) error 
 	}
 	r.Plan = result.Plan{Suite: t.c.Title, Case: t.c.ID, Pair: t.pair, Turn: t.turn}
 	o.say("  %-20s pair %d: %s", t.contender.Target+t.contender.Variant(), t.pair, brief(r))
-	return errors.Join(o.keep(r), brokers.endTurn(ctx, t.contender))
+	return errors.Join(o.keep(r), brokers.endTurn(ctx, t.contender, t.topic()))
 }
 
 // keep writes a raw result.
@@ -219,7 +226,11 @@ func (o *Options) keep(r *result.Result) error {
 	if r.Target.Variant != "" {
 		name += "-" + word.ReplaceAllString(r.Target.Variant, "_")
 	}
-	return writeJSON(filepath.Join(o.rawDir(), name+".json"), r)
+	path := filepath.Join(o.rawDir(), name+".json")
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s is there already, and raw results are never written over", path)
+	}
+	return writeJSON(path, r)
 }
 
 var word = regexp.MustCompile(`[^A-Za-z0-9.]+`)
