@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"sluice/benchmarks"
 	"sluice/benchmarks/limits"
 	"sluice/benchmarks/result"
 	"sluice/benchmarks/stats"
@@ -168,6 +169,8 @@ func readResult(path string) (*result.Result, error) {
 			delete(r.Stages, name)
 		}
 	}
+	// Whether a run counts follows from what it saw, and not from what its file says of itself.
+	benchmarks.Judge(&r)
 	return &r, nil
 }
 

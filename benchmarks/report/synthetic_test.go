@@ -91,6 +91,9 @@ func (s *synthetic) turn(m mould, pair, turn int) *result.Result {
 	} else {
 		r.Produced = count
 	}
+	if m.spec.Mode == workload.E2E {
+		r.Consumed = count
+	}
 	if m.spec.Rate > 0 {
 		r.Loop, r.AskedRate, r.AchievedRate = "open", m.spec.Rate, m.spec.Rate*0.9995
 	}
@@ -99,7 +102,11 @@ func (s *synthetic) turn(m mould, pair, turn int) *result.Result {
 		if *keep != "" {
 			samples = 50_000
 		}
-		r.Stages[stage] = s.histogram(samples, m.medianMicros)
+		median := m.medianMicros
+		if stage == result.StageLag {
+			median /= 200 // A generator that keeps its schedule.
+		}
+		r.Stages[stage] = s.histogram(samples, median)
 	}
 	s.series(r, m.spec.Mode == workload.Consume, mbps)
 	if m.change != nil {

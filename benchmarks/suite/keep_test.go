@@ -56,7 +56,8 @@ func TestRawResultsAreKept(t *testing.T) {
 	write := func(id, target string, bytes int64) {
 		t.Helper()
 		r := &result.Result{
-			Target: result.Target{Name: target}, Plan: result.Plan{Case: id}, Produced: result.Count{Bytes: bytes},
+			Target: result.Target{Name: target}, Plan: result.Plan{Case: id},
+			Produced: result.Count{Bytes: bytes},
 		}
 		if err := o.keep(r); err != nil {
 			t.Fatal(err)

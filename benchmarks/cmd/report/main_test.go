@@ -11,6 +11,7 @@ import (
 	"sluice/benchmarks/report"
 	"sluice/benchmarks/result"
 	"sluice/benchmarks/stats"
+	"sluice/benchmarks/workload"
 )
 
 // folder holds three runs of 100 MB/s, and a goal of so many.
@@ -32,6 +33,7 @@ func folder(t *testing.T, bound float64) string {
 	for pair := range 3 {
 		write(filepath.Join("raw", string(rune('a'+pair))+".json"), result.Result{
 			Schema: result.SchemaVersion, Target: result.Target{Name: report.Sluice},
+			Spec: workload.Spec{Mode: workload.Produce, Acks: 1}, Seconds: 1,
 			Plan:     result.Plan{Case: "c", Pair: pair},
 			Produced: result.Count{Bytes: 1e8, Records: 1, Requests: 1, Seconds: 1},
 		})
