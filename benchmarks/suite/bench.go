@@ -230,10 +230,21 @@ func serverMeasures() []serverMeasure {
 				})
 		}
 	}
+	ack := func(percentile float64) func(*result.Result) float64 {
+		return func(r *result.Result) float64 {
+			h := r.Stages[result.StageAck]
+			if h == nil {
+				return 0
+			}
+			return float64(h.Percentile(percentile)) / 1e3
+		}
+	}
 	return append(all, serverMeasure{
 		limits.PingPong64, "requests/s", "small-64c", LimitPingAppend,
 		func(r *result.Result) float64 { return r.Produced.RequestsPerSecond() },
-	})
+	},
+		serverMeasure{limits.PingPongP50, "us", "latency-1c", LimitPingAppend, ack(50)},
+		serverMeasure{limits.PingPongP99, "us", "latency-1c", LimitPingAppend, ack(99)})
 }
 
 // syncFileSystem writes out what is dirty on the file system of dir (syncfs(2)).
