@@ -282,8 +282,12 @@ func specFields(spec workload.Spec) map[string]json.RawMessage {
 	return fields
 }
 
-// limitsInvalid says why the box was not itself: a limit under its share of the reference row.
+// limitsInvalid says why the box was not itself: a limit under its share of the reference row, or
+// none that could be held against one.
 func limitsInvalid(f *Folder) string {
+	if len(limits.Missing(f.Limits)) == len(limits.Rows()) {
+		return "limits.json holds no limit with a reference row, so nothing shows that the box was itself"
+	}
 	below := limits.Check(f.Limits)
 	if len(below) == 0 {
 		return ""

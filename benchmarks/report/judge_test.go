@@ -194,6 +194,11 @@ func TestLowLimitInvalidatesAll(t *testing.T) {
 	if r, err = Build(f); err != nil || r.Goals[0].Outcome != stats.Pass {
 		t.Errorf("%v, %+v", err, r.Goals[0])
 	}
+	f.Limits = nil
+	if r, err = Build(f); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "no limits", r.Goals[0], stats.Invalid, "else PASS")
 }
 
 func TestValidateGoal(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/benchmarks/limits"
 	"sluice/benchmarks/report"
 	"sluice/benchmarks/result"
 	"sluice/benchmarks/stats"
@@ -39,7 +40,7 @@ func folder(t *testing.T, bound float64) string {
 		})
 	}
 	write("facts.json", map[string]any{})
-	write("limits.json", []any{})
+	write("limits.json", []limits.Measure{{Name: limits.MemcpyDRAM, Unit: "GB/s", Value: 9}})
 	err := report.WriteGoals(filepath.Join(dir, "goals.json"), []report.Goal{{
 		ID: "g", Text: "a goal", Cases: []string{"c"}, Of: report.Side{Target: report.Sluice},
 		Metric: "produced_mb_s", Kind: stats.AtLeast, Bound: bound,
