@@ -237,9 +237,11 @@ func TestMetrics(t *testing.T) {
 		r.Usage.Host.BusyNanos = 3e9
 		r.Figures = map[string]float64{"start_to_first_ack_s": 0.02}
 		h := result.NewHistogram()
-		h.RecordN(1000, 990)
-		h.RecordN(1_000_000, 10)
-		r.Stages = map[string]*result.Histogram{result.StageAck: h}
+		h.RecordN(1000, 9_900)
+		h.RecordN(1_000_000, 100)
+		few := result.NewHistogram()
+		few.RecordN(1000, 9_999)
+		r.Stages = map[string]*result.Histogram{result.StageAck: h, result.StageWire: few}
 	}).Result
 	for name, want := range map[string]float64{
 		"produced_mb_s": 2000, "produced_records_s": 1000, "requests_s": 100, "broker_cpu_s_per_gb": 0.25,
@@ -256,6 +258,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"figure:x": "tells no x", "consumed_mb_s": "nothing counted", "p9999_ack": "too few samples", "p99_e2e": "too few samples",
+		"p999_wire": "too few samples",
 	} {
 		m, _ := metricByName(name)
 		if _, why := m.Of(r); !strings.Contains(why, want) {
