@@ -27,6 +27,8 @@ const (
 	stealShareMax = 0.02
 	// sustainedSeconds is the measured time from which a produce figure is called sustained.
 	sustainedSeconds = 120
+	// deviceShareMin is how much of what a sustained run produced must have reached the device.
+	deviceShareMin = 0.8
 	// explainedMargin is how far the broker's stages may be from the client's time.
 	explainedMargin = 0.05
 )
@@ -156,6 +158,12 @@ func invalid(r *result.Result, failed, tried int64) []string {
 	if r.Loop == "open" {
 		if reason := late(r); reason != "" {
 			add("%s", reason)
+		}
+	}
+	if u := r.Usage; r.Label == "sustained" && u != nil && u.Device != nil {
+		if share := float64(u.Device.WrittenBytes) / float64(r.Produced.Bytes); share < deviceShareMin {
+			add("not sustained: what reached the device is %.0f %% of what was produced, under %.0f %%",
+				100*share, 100*deviceShareMin)
 		}
 	}
 	if n := r.Errors[drive.ErrorUnanswered]; n > 0 {

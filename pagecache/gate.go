@@ -13,7 +13,7 @@ const (
 	// operation it is gateCalmFactor times what that took: a thread that merely lost its core for
 	// a few milliseconds looks just like a short stall, and must not cost half a second of detours.
 	gateCalm       = 500 * time.Millisecond
-	gateCalmFactor = 16
+	gateCalmFactor = 4
 	// gateProbeEvery bounds how often /proc/vmstat is read.
 	gateProbeEvery = 100 * time.Millisecond
 	// Share of the kernel's throttling point at which the gate closes, and opens again, percent.
@@ -23,7 +23,7 @@ const (
 	// dirty is a burst that memory takes: writing it at once would cost the burst half its speed, as
 	// the device's transfers and the appends want the same memory and the same inode. Above, what
 	// keeps coming is written in steps before the kernel has a heap of it to write.
-	gateDirtyBehind = 25
+	gateDirtyBehind = 50
 )
 
 // Gate says for one log dir whether appends may run inline on a reactor. It closes when one append

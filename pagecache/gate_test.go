@@ -29,10 +29,10 @@ func TestGateClosesOnSlowOperations(t *testing.T) {
 	now++
 	g.Observe(start)
 	f("after more than 2 ms", false)
-	now += int64(31 * time.Millisecond)
-	f("before 16 times that", false)
+	now += int64(7 * time.Millisecond)
+	f("before 4 times that", false)
 	now += int64(2 * time.Millisecond)
-	f("after 16 times that", true)
+	f("after 4 times that", true)
 	start = g.Start()
 	now += int64(300 * time.Millisecond)
 	g.Observe(start)
@@ -74,7 +74,7 @@ func TestGateClosesOnDirtyPages(t *testing.T) {
 	}
 }
 
-// Write-behind is worth it from a quarter of the throttling point on, and where nothing is known.
+// Write-behind is worth it from half of the throttling point on, and where nothing is known.
 func TestGatePressed(t *testing.T) {
 	t.Parallel()
 	now, dirty, known := int64(1), int64(0), true
@@ -91,8 +91,8 @@ func TestGatePressed(t *testing.T) {
 			t.Errorf("%d dirty pages of 1000, known %v: pressed %v", d, ok, got)
 		}
 	}
-	f(249, true, false)
-	f(250, true, true)
+	f(499, true, false)
+	f(500, true, true)
 	f(0, true, false)
 	f(0, false, true)
 }

@@ -125,7 +125,7 @@ func TestCheck(t *testing.T) {
 		{FetchName(1, 1<<20), 0.71, false},
 		{FetchName(1, 1<<20), 0.69, true},
 		{FetchName(8, 64<<10), 0, true},
-		{ProduceName(8, 4<<10), math.NaN(), true},
+		{ProduceName(8, 64<<10), math.NaN(), true},
 		{MemcpyDRAM, 3, false},
 		{PingPongP50, 1.4, false}, // latencies: 1 / 1.4 is 71 %
 		{PingPongP99, 1.5, true},

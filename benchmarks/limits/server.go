@@ -88,6 +88,9 @@ func StartServer(ctx context.Context, programs Programs, options ServerOptions) 
 	}
 	s := &Server{command: exec.CommandContext(ctx, programs.Server, args...)}
 	s.command.Stderr = &s.stderr
+	// A server that is stopped would not see its stdin close. The signal belongs to the thread that
+	// starts it (prctl(2)); Go ends only threads that a goroutine was locked to.
+	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.command.Cancel = func() error { return s.command.Process.Signal(syscall.SIGTERM) }
 	s.command.WaitDelay = stopWaitMax
 	if s.stdin, err = s.command.StdinPipe(); err != nil {

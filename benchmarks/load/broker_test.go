@@ -114,7 +114,9 @@ func TestAgainstTheBroker(t *testing.T) {
 			}
 			out, err := Run(context.Background(), drive.Target{Addrs: []string{addr}}, s, drive.Hooks{})
 			// The only thing there may be to say is that this user may not have real-time priority.
-			notes := slices.DeleteFunc(out.Notes, func(n string) bool { return strings.HasPrefix(n, noPriority) })
+			notes := slices.DeleteFunc(out.Notes, func(n string) bool {
+				return strings.HasPrefix(n, noPriority)
+			})
 			if err != nil || len(out.Errors) > 0 || len(notes) > 0 {
 				t.Fatalf("error %v, errors %v, notes %v", err, out.Errors, out.Notes)
 			}

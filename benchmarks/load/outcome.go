@@ -19,7 +19,7 @@ func (r *run) settle(failure error) error {
 	var burst, catchup result.Count
 	before, during := result.NewHistogram(), result.NewHistogram()
 	notes := map[string]int64{}
-	passes := int64(0)
+	passes, realtimeThreads := int64(0), 0
 	for _, t := range s.threads {
 		y := t.tally
 		sum(&out.Produced, &y.produced)
@@ -33,6 +33,9 @@ func (r *run) settle(failure error) error {
 		before.Merge(y.before)
 		during.Merge(y.during)
 		r.mergeStages(y)
+		if y.realtime {
+			realtimeThreads++
+		}
 	}
 	if missing > 0 && failure == nil {
 		out.Errors[drive.ErrorUnanswered] += missing
@@ -45,6 +48,9 @@ func (r *run) settle(failure error) error {
 	}
 	if requests := out.Produced.Requests + out.Consumed.Requests; requests > 0 {
 		out.AllocsPerRequest /= float64(requests)
+	}
+	if realtimeThreads > 0 {
+		out.Figures["schedule_realtime_threads"] = float64(realtimeThreads)
 	}
 	if r.spec.Mode == workload.Backlog {
 		r.backlogFigures(&catchup, passes, before, during)

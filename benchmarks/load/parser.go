@@ -412,7 +412,7 @@ func (f *fetchConn) verified(now int64) {
 	p, s := &f.parser, f.parser.source
 	h := wire.Batch(p.header[:])
 	base, next := h.BaseOffset(), h.NextOffset()
-	if next <= base {
+	if next <= base || int64(h.Count()) > next-base {
 		f.fault(now, drive.ErrorBadAnswer)
 		return
 	}

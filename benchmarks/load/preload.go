@@ -9,6 +9,7 @@ import (
 
 	"sluice/benchmarks/drive"
 	"sluice/benchmarks/workload"
+	"sluice/wire"
 )
 
 // preloadConnections is how many connections write a preload, if there are as many partitions.
@@ -118,7 +119,13 @@ func (s *session) planPreload(b *bounds) int64 {
 	if len(lanes) == 0 {
 		return 0
 	}
-	batches := s.maker.fullBatches(lanes[0], s.unixMs(), 1)
+	variants := 1
+	if m := s.maker; m.template != nil && m.codec == wire.CodecNone {
+		// All of one size, and yet different: a broker that gave out one batch again and again
+		// under other offsets would be found out by nobody else.
+		variants = min(variantsMax, max(1, variantBytesMax/m.batchBytes))
+	}
+	batches := s.maker.fullBatches(lanes[0], s.unixMs(), variants)
 	b.batchBytes, b.batchRecords = sizeOf(&batches[0])
 	total := (s.spec.Preload + b.batchBytes - 1) / b.batchBytes
 	perPart := (total + int64(len(lanes)) - 1) / int64(len(lanes))

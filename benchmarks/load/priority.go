@@ -42,5 +42,6 @@ func (t *thread) keepTime() (undo func()) {
 		t.tally.notes[noPriority+err.Error()]++
 		return func() {}
 	}
+	t.tally.realtime = true
 	return undo
 }

@@ -17,6 +17,7 @@ type tally struct {
 	catchup        result.Count
 	catchupPasses  int64
 	notes          map[string]int64
+	realtime       bool // the thread had real-time priority
 
 	second  second // what happened in the second at hand
 	spare   *result.Histogram

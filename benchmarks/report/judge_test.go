@@ -81,7 +81,10 @@ func TestJudgeFolder(t *testing.T) {
 			"other workload", folderOf(sluice, runsOf("kafka", 4, 300, larger)), atLeast(3), stats.Invalid,
 			"batch_bytes is 65536 in raw/sluice, 262144 in raw/kafka",
 		},
-		{"other settings of the topic", folderOf(sluice, runsOf("kafka", 4, 300, set)), atLeast(3), stats.Pass, ""},
+		{
+			"other settings of the topic", folderOf(sluice, runsOf("kafka", 4, 300, set)), atLeast(3), stats.Invalid,
+			"topic_config is absent in raw/sluice",
+		},
 		{
 			"ceiling against a peer", folderOf(runsOf(Sluice, 4, 900, ceiling), runsOf("kafka", 4, 300, ceiling)),
 			atLeast(3), stats.Invalid, "never compared with a peer",

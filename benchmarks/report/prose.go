@@ -24,6 +24,11 @@ var caveats = []caveat{
 		"single broker ran, so nothing was replicated, and nothing here says how fast replication is. Produce " +
 		"figures labelled burst may have been absorbed by memory that the device had not seen; sustained ones " +
 		"ran for at least two minutes, with what reached the device printed beside them."},
+	{"An application's client. ", "The lean client asks for one partition per request, without fetch sessions, and its batches are made " +
+		"beforehand: the broker's cost per request weighs more than under clients that bundle partitions. Where there is " +
+		"a schedule, its threads run with real-time priority if they may: the client's own delays on busy cores are not " +
+		"in the figures, and an application would see them. What one client library makes of it is in the " +
+		"rows through franz-go."},
 	{"Other days in a broker's life. ", "Fetches read what was just written and was resident. Cold reads, a full disk, thousands of " +
 		"partitions, compaction, transactions, encryption, authentication, rolling restarts and weeks of uptime " +
 		"are other measurements."},

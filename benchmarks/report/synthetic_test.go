@@ -141,7 +141,7 @@ func (s *synthetic) usage(m mould, seconds float64, count result.Count) *measure
 			CPUs: 2, BusyNanos: int64(m.brokerCPU*gb*1e9 + seconds*0.8e9), StealShare: 0.004,
 			DirtyWritebackBytesPeak: 700 << 20,
 		},
-		Device: &measure.Device{Name: "vda", WrittenBytes: count.Bytes / 2},
+		Device: &measure.Device{Name: "vda", WrittenBytes: count.Bytes / 10 * 9},
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"sluice/benchmarks/limits"
 	"sluice/benchmarks/result"
+	"sluice/benchmarks/stats"
 	"sluice/benchmarks/workload"
 )
 
@@ -83,7 +84,7 @@ const warmTopic = "warm"
 // warm puts a broker under the loads of the plan until its compilers have seen them.
 func (o *Options) warm(ctx context.Context, b *broker) error {
 	o.say("%s %s: warming up for %v", b.target.Name, b.target.Variant, o.WarmUp)
-	part := (o.WarmUp / 3).String()
+	part := (o.WarmUp / 4).String()
 	for i, load := range [][]string{
 		{"produce", "--batch-bytes", kib64, "--connections", "4", "--partitions", "16"},
 		{
@@ -91,6 +92,10 @@ func (o *Options) warm(ctx context.Context, b *broker) error {
 			"--connections", "64", "--partitions", "16",
 		},
 		{"e2e", "--batch-bytes", kib64, "--connections", "4", "--partitions", "16", "--rate", "50000"},
+		{
+			"consume", "--fetch-bytes", mib1, "--connections", "4", "--partitions", "16",
+			"--preload", "536870912",
+		},
 	} {
 		r, err := o.bench(ctx, b, load[0], append(load[1:], "--topic", fmt.Sprintf("%s-%d", warmTopic, i),
 			"--warmup", "0s", "--duration", part))
@@ -116,7 +121,8 @@ func (o *Options) raws(id, target string) ([]*result.Result, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if r.Error == "" && len(r.Invalid) == 0 {
+		stolen := r.Usage != nil && r.Usage.Host != nil && stats.DiscardSteal(r.Usage.Host.StealShare) != ""
+		if r.Error == "" && len(r.Invalid) == 0 && !stolen {
 			all = append(all, r)
 		}
 	}

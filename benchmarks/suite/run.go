@@ -17,6 +17,7 @@ import (
 	"sluice/benchmarks/measure"
 	"sluice/benchmarks/report"
 	"sluice/benchmarks/result"
+	"sluice/benchmarks/workload"
 	"sluice/tuning"
 )
 
@@ -39,7 +40,7 @@ type Options struct {
 	Scale    float64
 	PairsMax int
 	// WarmUp is how long Apache Kafka is put under load before its first turn, divided over
-	// large batches, small ones, and fetches.
+	// large batches, small ones, end to end, and fetches.
 	WarmUp time.Duration
 	// Log receives what is going on, and what brokers' installations print.
 	Log io.Writer
@@ -202,6 +203,11 @@ func (o *Options) runTurn(ctx context.Context, brokers *stable, t turnOf) error 
 	}
 	if err := o.settle(ctx); err != nil {
 		return err
+	}
+	if t.c.Mode != workload.Consume {
+		if err := recycleMemory(); err != nil {
+			return err
+		}
 	}
 	if err := b.resume(ctx); err != nil {
 		return err
