@@ -17,7 +17,6 @@ import (
 	"sluice/benchmarks/measure"
 	"sluice/benchmarks/report"
 	"sluice/benchmarks/result"
-	"sluice/benchmarks/workload"
 	"sluice/tuning"
 )
 
@@ -203,11 +202,6 @@ func (o *Options) runTurn(ctx context.Context, brokers *stable, t turnOf) error 
 	}
 	if err := o.settle(ctx); err != nil {
 		return err
-	}
-	if t.c.Mode != workload.Consume {
-		if err := recycleMemory(); err != nil {
-			return err
-		}
 	}
 	if err := b.resume(ctx); err != nil {
 		return err
