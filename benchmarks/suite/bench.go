@@ -179,7 +179,7 @@ func (o *Options) boxLimits(ctx context.Context, programs limits.Programs) error
 // its reference row makes the report invalid; the log says so at once.
 func (o *Options) serverLimits() error {
 	path := filepath.Join(o.Out, limitsFile)
-	var measured []limits.Measure
+	measured := []limits.Measure{}
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(text, &measured)

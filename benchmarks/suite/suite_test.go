@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -135,8 +136,9 @@ func TestSuite(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"facts.json", "goals.json", "limits.json"} {
-		if s, err := os.Stat(filepath.Join(o.Out, name)); err != nil || s.Size() < 10 {
-			t.Errorf("%s: %v, %v", name, s, err)
+		// Which limits are in it depends on the hypervisor: runs with stolen time do not count.
+		if text, err := os.ReadFile(filepath.Join(o.Out, name)); err != nil || !json.Valid(text) {
+			t.Errorf("%s: %v, %.40q", name, err, text)
 		}
 	}
 	left, err := filepath.Glob(filepath.Join(o.WorkDir, "*", "data", "*"))
