@@ -14,6 +14,7 @@ type Shared struct {
 	refs atomic.Int32
 	// onClose runs after the file was closed, or is nil.
 	onClose func(error)
+	memo    memo
 }
 
 // Share wraps an open file; the caller holds the one reference. onClose, which may be nil, is told
@@ -84,8 +85,22 @@ func (s *Shared) ReadAtNoWait(p []byte, pos int64) (int, error) {
 	return s.file.ReadAtNoWait(p, pos)
 }
 
-// Resident probes whether n bytes at position pos can be sent without waiting for the device.
-func (s *Shared) Resident(pos, n int64) bool { return s.file.Resident(pos, n) }
+// Resident tells whether n bytes at position pos can be sent without waiting for the device: by a
+// probe, or because one has said so within the last quarter of a second.
+func (s *Shared) Resident(pos, n int64) bool {
+	if n <= 0 {
+		return true
+	}
+	now := memoNow()
+	if s.memo.fresh(pos, n, now) {
+		return true
+	}
+	if !s.file.Resident(pos, n) {
+		return false
+	}
+	s.memo.mark(pos, n, now)
+	return true
+}
 
 // Prefetch brings n bytes at position pos into the page cache and waits for them: workers only.
 func (s *Shared) Prefetch(pos, n int64) error { return s.file.Prefetch(pos, n) }
