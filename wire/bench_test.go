@@ -103,11 +103,3 @@ func BenchmarkNextBatch(b *testing.B) {
 		}
 	}
 }
-
-func BenchmarkCRC(b *testing.B) {
-	data := make([]byte, 64<<10)
-	b.SetBytes(int64(len(data)))
-	for b.Loop() {
-		CRC(data)
-	}
-}
