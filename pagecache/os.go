@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -95,15 +96,20 @@ func (OS) Space(dir string) (free, total int64, err error) {
 // osFile is a File on a raw descriptor: no finalizer, no poller, no lock on the way to the kernel.
 // Shared keeps Close from racing with the other calls.
 type osFile struct {
-	fd   int
-	name string
+	fd     int
+	name   string
+	closed atomic.Bool
 }
 
 func (f *osFile) Name() string { return f.name }
 func (f *osFile) Fd() int      { return f.fd }
 
-// Close closes the descriptor. close(2) must not be repeated after EINTR on Linux.
+// Close closes the descriptor. close(2) must not be repeated after EINTR on Linux, nor by a second
+// Close, which would hit whoever has the number by then: it returns os.ErrClosed.
 func (f *osFile) Close() error {
+	if !f.closed.CompareAndSwap(false, true) {
+		return f.fail("close", os.ErrClosed)
+	}
 	if err := unix.Close(f.fd); err != nil && !errors.Is(err, unix.EINTR) {
 		return f.fail("close", err)
 	}

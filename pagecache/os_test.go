@@ -22,6 +22,18 @@ func openTemp(t testing.TB) (File, string) {
 	return f, name
 }
 
+// A second Close says so and leaves alone what has the descriptor's number by then.
+func TestCloseTwice(t *testing.T) {
+	t.Parallel()
+	f, _ := openTemp(t)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("second close: %v", err)
+	}
+}
+
 // FS contract on the kernel: what is written is read, a short read ends with io.EOF, and errors name
 // operation and path.
 func TestOSFile(t *testing.T) {
