@@ -254,7 +254,6 @@ int main(int argc, char **argv) {
         else if (chdir(argv[i + 1])) die(argv[i + 1]);
     }
     if (threads < 1 || threads > THREADS_MAX) errno = ERANGE, die("-threads, 1 to 64");
-    crc_init();
     sigset_t ends; /* blocked in all threads, read from a descriptor by this one */
     sigemptyset(&ends), sigaddset(&ends, SIGTERM), sigaddset(&ends, SIGINT);
     sigprocmask(SIG_BLOCK, &ends, NULL);

@@ -123,7 +123,6 @@ int main(int argc, char **argv) {
     double sustained_s = atof(argv[2]), burst_s = atof(argv[3]); /* the rest is needed further up */
     dir = argv[1], step_s = atof(argv[4]), file_bytes = (atoll(argv[5]) + STEP - 1) / STEP * STEP;
     uint8_t *source = map(UNCACHED), *target = map(UNCACHED);
-    crc_init();
     memory("crc32c/cache", NULL, source, CACHED), memory("crc32c/dram", NULL, source, UNCACHED);
     memory("memcpy/cache", target, source, CACHED), memory("memcpy/dram", target, source, UNCACHED);
     munmap(source, UNCACHED), munmap(target, UNCACHED), block = map(MIB);
