@@ -172,7 +172,7 @@ func (o *Options) boxLimits(ctx context.Context, programs limits.Programs) error
 	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
 		return err
 	}
-	return writeJSON(filepath.Join(o.Out, limitsFile), measured)
+	return o.writeJSON(filepath.Join(o.Out, limitsFile), measured)
 }
 
 // serverLimits adds what the limit servers reached to limits.json, and prints all limits. One below
@@ -210,7 +210,7 @@ func (o *Options) serverLimits() error {
 	for _, line := range limits.Check(measured) {
 		o.say("limit below its reference: %s", line)
 	}
-	return writeJSON(path, measured)
+	return o.writeJSON(path, measured)
 }
 
 // serverMeasure is a limit whose value comes from runs of a case.

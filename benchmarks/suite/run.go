@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"sluice/benchmarks/limits"
 	"sluice/benchmarks/measure"
+	"sluice/benchmarks/peers"
 	"sluice/benchmarks/report"
 	"sluice/benchmarks/result"
 	"sluice/tuning"
@@ -122,18 +124,44 @@ func (o *Options) prepare() error {
 		}
 	}
 	facts := tuning.Gather(tuning.Options{DataDir: o.WorkDir})
-	if err := writeJSON(filepath.Join(o.Out, "facts.json"), facts); err != nil {
+	if err := o.writeJSON(filepath.Join(o.Out, "facts.json"), facts); err != nil {
 		return err
 	}
 	return report.WriteGoals(filepath.Join(o.Out, "goals.json"), Goals())
 }
 
-func writeJSON(path string, v any) error {
+// writeJSON writes a file of the report. Folders of this machine are named by what they are for: a
+// command is typed again somewhere else.
+func (o *Options) writeJSON(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644)
+	return os.WriteFile(path, append(o.folders().ReplaceAll(text), '\n'), 0o644)
+}
+
+// replacer replaces folders by names, the longest first.
+type replacer [][2]string
+
+func (r replacer) ReplaceAll(text []byte) []byte {
+	for _, pair := range r {
+		for _, end := range []string{"/", `"`, ",", " ", ":"} {
+			text = bytes.ReplaceAll(text, []byte(pair[0]+end), []byte(pair[1]+end))
+		}
+	}
+	return text
+}
+
+func (o *Options) folders() replacer {
+	r := replacer{{o.WorkDir, "$WORK"}, {filepath.Dir(o.Binary), "$BIN"}}
+	if dir, err := peers.CacheDir(); err == nil {
+		r = append(r, [2]string{dir, "$CACHE"})
+	}
+	if dir, err := os.UserHomeDir(); err == nil && len(dir) > 1 {
+		r = append(r, [2]string{dir, "~"})
+	}
+	slices.SortStableFunc(r, func(a, b [2]string) int { return len(b[0]) - len(a[0]) })
+	return r
 }
 
 // contenders are those of a case that Targets chooses.
@@ -230,7 +258,7 @@ func (o *Options) keep(r *result.Result) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s is there already, and raw results are never written over", path)
 	}
-	return writeJSON(path, r)
+	return o.writeJSON(path, r)
 }
 
 var word = regexp.MustCompile(`[^A-Za-z0-9.]+`)

@@ -147,6 +147,27 @@ func TestSuite(t *testing.T) {
 	}
 }
 
+// A report travels: no file of it names a folder of the machine it was made on.
+func TestFoldersAreNamed(t *testing.T) {
+	o := Options{WorkDir: "/srv/work", Binary: "/srv/build/bin/sluice"}
+	path := filepath.Join(t.TempDir(), "x.json")
+	command := []string{"/srv/build/bin/sluice", "log.dirs=/srv/work/a", "/srv/worker"}
+	if err := o.writeJSON(path, command); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"$BIN/sluice", "log.dirs=$WORK/a", "/srv/worker"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func checkRun(t *testing.T, path, id string) {
 	t.Helper()
 	r, err := readResult(path)
