@@ -160,6 +160,8 @@ func (o *Options) folders() replacer {
 	if dir, err := os.UserHomeDir(); err == nil && len(dir) > 1 {
 		r = append(r, [2]string{dir, "~"})
 	}
+	// A relative folder is none of this machine's, and "" or "/" are no folder to name.
+	r = slices.DeleteFunc(r, func(p [2]string) bool { return !filepath.IsAbs(p[0]) || len(p[0]) < 2 })
 	slices.SortStableFunc(r, func(a, b [2]string) int { return len(b[0]) - len(a[0]) })
 	return r
 }
