@@ -35,11 +35,12 @@ var rooms = map[string][]string{
 	"pagecache":          {},
 	"replication":        {"wire"},
 	"engine/catalog":     {},
-	"engine/group":       {},
-	"engine/txn":         {},
+	"engine/coordinator": {"wire"},
+	"engine/group":       {"engine/coordinator", "wire"},
+	"engine/txn":         {"engine/coordinator", "wire"},
 	"engine/security":    {},
 	"engine/partition":   {"pagecache", "wire"},
-	"engine/broker":      {"wire", "netpoll", "pagecache", "replication", "engine/catalog", "engine/partition", "engine/group", "engine/txn", "engine/security"},
+	"engine/broker":      {"wire", "netpoll", "pagecache", "replication", "engine/catalog", "engine/partition", "engine/coordinator", "engine/group", "engine/txn", "engine/security"},
 	"benchmarks":         {"wire", "tuning"},
 	"tuning":             {},
 	"internal/testutil":  {},
@@ -63,9 +64,12 @@ var fileExceptions = map[string]string{}
 
 // packageRules limit standard-library imports that would break a promise of a pure room.
 var packageRules = map[string][]string{
-	"replication":    {"os", "net", "syscall", "math/rand", "math/rand/v2", "golang.org/x/sys/unix"},
-	"engine/catalog": {"os", "net", "syscall", "math/rand", "math/rand/v2", "golang.org/x/sys/unix"},
-	"wire":           {"os", "syscall", "golang.org/x/sys/unix"},
+	"replication":        {"os", "net", "syscall", "math/rand", "math/rand/v2", "golang.org/x/sys/unix"},
+	"engine/coordinator": {"os", "net", "syscall", "math/rand", "math/rand/v2", "golang.org/x/sys/unix"},
+	"engine/group":       {"os", "net", "syscall", "math/rand", "math/rand/v2", "golang.org/x/sys/unix"},
+	"engine/txn":         {"os", "net", "syscall", "math/rand", "math/rand/v2", "golang.org/x/sys/unix"},
+	"engine/catalog":     {"os", "net", "syscall", "math/rand", "math/rand/v2", "golang.org/x/sys/unix"},
+	"wire":               {"os", "syscall", "golang.org/x/sys/unix"},
 }
 
 type goFile struct {
