@@ -144,7 +144,7 @@ func (b *Broker) openLog(r *replica, p *catalog.Partition) error {
 	settings := r.topic.settings.Load()
 	log, recovered, err := partition.Open(partition.Options{
 		Dir: r.dir.dir, Topic: r.topic.name, Partition: r.index, TopicID: r.topic.id,
-		Config:   settings.log(int64(b.cfg.ProducerIDExpirationMs)),
+		Config:   settings.log(b.cfg),
 		Observer: r,
 	})
 	if err != nil {
@@ -245,7 +245,7 @@ func (b *Broker) resettle(im *catalog.Image, t *topic) {
 			continue
 		}
 		if log := r.log.Load(); log != nil {
-			log.SetConfig(settings.log(int64(b.cfg.ProducerIDExpirationMs)))
+			log.SetConfig(settings.log(b.cfg))
 			log.Locked(func() {
 				if r.leader != nil {
 					r.follow(r.leader.SetPolicy(policy, b.nowMs()))

@@ -60,7 +60,7 @@ func (s *topicSettings) level(codec wire.Codec) int {
 }
 
 // log is the part of the settings that the log obeys.
-func (s *topicSettings) log(producerIDExpirationMs int64) partition.Config {
+func (s *topicSettings) log(broker *config.Server) partition.Config {
 	c := &s.config
 	out := partition.Config{
 		SegmentBytes:           int64(c.SegmentBytes),
@@ -73,7 +73,8 @@ func (s *topicSettings) log(producerIDExpirationMs int64) partition.Config {
 		RetentionMs:            -1,
 		RetentionBytes:         -1,
 		FileDeleteDelayMs:      c.FileDeleteDelayMs,
-		ProducerIDExpirationMs: producerIDExpirationMs,
+		ProducerIDExpirationMs: int64(broker.ProducerIDExpirationMs),
+		VerifyTxns:             broker.VerifyTxns,
 	}
 	if c.CleanupDelete {
 		out.RetentionMs, out.RetentionBytes = c.RetentionMs, c.RetentionBytes

@@ -31,6 +31,9 @@ type Config struct {
 	// ProducerIDExpirationMs is producer.id.expiration.ms (a broker config): idle producers' state
 	// is dropped after it.
 	ProducerIDExpirationMs int64
+	// VerifyTxns is transaction.partition.verification.enable (a broker config): a batch begins a
+	// transaction only with a guard, see Append.Guard.
+	VerifyTxns bool
 }
 
 // DefaultConfig returns Kafka's defaults.
@@ -47,6 +50,7 @@ func DefaultConfig() Config {
 		RetentionBytes:         -1,
 		FileDeleteDelayMs:      60_000,
 		ProducerIDExpirationMs: day,
+		VerifyTxns:             true,
 	}
 }
 
@@ -102,8 +106,9 @@ const (
 	// FromReplica is a follower's fetch: offsets and epochs in the batch are the leader's and are
 	// kept; producer state is replayed, not checked.
 	FromReplica
-	// FromCoordinator is a group or transaction coordinator of this broker: like FromClient, but
-	// control batches (transaction markers) are allowed.
+	// FromCoordinator is a group or transaction coordinator of this broker: epochs are checked, and
+	// transactions verified, as with FromClient, sequences are not, which coordinators do not count,
+	// and control batches are allowed if they are transaction markers.
 	FromCoordinator
 )
 
@@ -118,6 +123,18 @@ type Append struct {
 	// append is refused with FENCED_LEADER_EPOCH (older) or UNKNOWN_LEADER_EPOCH (newer).
 	LeaderEpoch int32
 	Origin      Origin
+	// TxnVersion is the transaction.version that the sender speaks (KIP-890): of a transactional
+	// batch 2 from Produce v12 and TxnOffsetCommit v5 on, of a marker what WriteTxnMarkers says or the
+	// coordinator knows. Everything below 2 is one.
+	TxnVersion int8
+	// Guard is 0 at first. A transactional batch that would begin a transaction in this partition is
+	// then refused with INVALID_TXN_STATE, Unverified is set, and Guard becomes the number with which
+	// it may be appended again once the transaction's coordinator has said that the partition
+	// belongs to the transaction (with TxnVersion 2: has added it). Where the transaction is open
+	// already, and where Config.VerifyTxns is off and TxnVersion below 2, nothing is asked. With a
+	// guard that is no longer good, since the transaction was ended meanwhile, the batch is
+	// refused with INVALID_TXN_STATE, and Unverified is not set: the sender begins again.
+	Guard uint64
 	// NowMs is the sender's recent reading of the clock, in milliseconds since 1970; with 0 the log
 	// reads it. It decides about rolling by age.
 	NowMs int64
@@ -129,6 +146,8 @@ type Append struct {
 
 	// Code is the outcome: wire.CodeNone, or why nothing was appended.
 	Code int16
+	// Unverified says that Code asks for a verification: see Guard.
+	Unverified bool
 	// Duplicate says that Code is CodeNone because these sequence numbers were appended before;
 	// BaseOffset and LastOffset are then those of the first time, and LogAppendTimeMs is that
 	// batch's greatest timestamp, also where its type is CreateTime (KIP-98).

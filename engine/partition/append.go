@@ -30,7 +30,7 @@ const (
 // begins a new segment, or a tail that has to be mended first.
 func (l *Log) append(a *Append, where place) (carriedOut bool) {
 	b := a.Batch
-	a.LogStartOffset = l.start.Load()
+	a.LogStartOffset, a.Unverified = l.start.Load(), false
 	if l.tornBy != nil && where == onCaller {
 		return false
 	}
@@ -42,16 +42,8 @@ func (l *Log) append(a *Append, where place) (carriedOut bool) {
 		a.refuse(code)
 		return true
 	}
-	if b.HasProducerID() && a.Origin != FromReplica {
-		dup, isDup, code := l.producers.check(b, a.Origin)
-		if isDup {
-			a.repeat(dup)
-			return true
-		}
-		if code != wire.CodeNone {
-			a.refuse(code)
-			return true
-		}
+	if b.HasProducerID() && a.Origin != FromReplica && l.checkProducer(a, b) {
+		return true
 	}
 	return l.put(a, b, where)
 }
@@ -131,7 +123,7 @@ func (l *Log) admit(a *Append, b wire.Batch) int16 {
 	if a.Origin == FromReplica {
 		return l.admitReplica(a, b)
 	}
-	if b.IsControl() && a.Origin != FromCoordinator {
+	if b.IsControl() && (a.Origin != FromCoordinator || !b.HasProducerID()) {
 		return wire.CodeInvalidRecord
 	}
 	return wire.CodeNone
@@ -263,6 +255,9 @@ func (l *Log) take(seg *segment, b wire.Batch) {
 	ended, isEnd := l.producers.apply(b)
 	if isEnd {
 		l.endTxn(seg, ended)
+	}
+	if b.IsTransactional() && b.HasProducerID() {
+		l.verifying.forget(b.ProducerID())
 	}
 	if isEnd || b.IsTransactional() {
 		l.txns.setOpen(l.producers.firstOpen())

@@ -80,7 +80,7 @@ func newLife(t testing.TB, fs *faultfs.FS, m *model, muts mutants) *life {
 		t: t, fs: fs, clock: newClock(), conf: DefaultConfig(), muts: muts, m: m,
 		seq: make(map[int64]int32),
 	}
-	l.conf.SegmentBytes, l.conf.IndexIntervalBytes = 2048, 300
+	l.conf.SegmentBytes, l.conf.IndexIntervalBytes, l.conf.VerifyTxns = 2048, 300, false
 	return l
 }
 

@@ -248,6 +248,7 @@ func (l *Log) tick(nowMs int64, expire bool) {
 	since := l.dirtySinceMs
 	if expire {
 		l.producers.expire(nowMs, c.ProducerIDExpirationMs)
+		l.verifying.expire(nowMs, c.ProducerIDExpirationMs)
 	}
 	l.unlock()
 	if since > 0 && c.FlushMs < 1<<63-1 && nowMs-since >= c.FlushMs {

@@ -53,7 +53,7 @@ func newBench(t testing.TB, change func(*Config)) *bench {
 	b := &bench{
 		t: t, fs: pagecache.OS{}, path: t.TempDir(), clock: newClock(), conf: DefaultConfig(),
 	}
-	b.conf.IndexIntervalBytes = 256
+	b.conf.IndexIntervalBytes, b.conf.VerifyTxns = 256, false
 	if change != nil {
 		change(&b.conf)
 	}
@@ -117,6 +117,9 @@ type payload struct {
 	txn       bool
 	codec     wire.Codec
 	seed      int
+	// What the append says besides; see Append.
+	txnVersion int8
+	guard      uint64
 }
 
 func (p payload) batch(t testing.TB) wire.Batch {
@@ -158,12 +161,19 @@ func markerBatch(t testing.TB, pid int64, epoch int16, commit bool) wire.Batch {
 // submit appends and returns the outcome.
 func (b *bench) submit(p payload) Append {
 	b.t.Helper()
-	return b.submitBatch(p.batch(b.t), FromClient)
+	return b.submitAppend(Append{
+		Batch: p.batch(b.t), TxnVersion: p.txnVersion, Guard: p.guard,
+	})
 }
 
 func (b *bench) submitBatch(batch wire.Batch, origin Origin) Append {
 	b.t.Helper()
-	a := Append{Batch: batch, LeaderEpoch: b.log.LeaderEpoch(), Origin: origin}
+	return b.submitAppend(Append{Batch: batch, Origin: origin})
+}
+
+func (b *bench) submitAppend(a Append) Append {
+	b.t.Helper()
+	a.LeaderEpoch = b.log.LeaderEpoch()
 	if err := submitAndWait(b.log, &a); err != nil {
 		b.t.Fatal(err)
 	}

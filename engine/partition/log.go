@@ -54,6 +54,7 @@ type Log struct {
 	// Whoever unlocks it does so with unlock, which carries out what was queued meanwhile.
 	mu        sync.Mutex
 	producers producers
+	verifying verifications
 	// tornBy is the error of an append whose write failed, nil for none: it may have left bytes past
 	// the end, which mendTail cuts off before anything else is written.
 	tornBy error

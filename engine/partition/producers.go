@@ -32,8 +32,11 @@ func (b sentBatch) firstSeq() int32 {
 type producer struct {
 	id          int64
 	timestampMs int64
-	// txnFirst is the first offset of the open transaction, or -1.
+	// txnFirst is the first offset of the open transaction, or -1. openPrev and openNext link the
+	// producers that have one, in the order of those offsets: one more than a slot, 0 for none.
 	txnFirst         int64
+	openPrev         int32
+	openNext         int32
 	coordinatorEpoch int32
 	epoch            int16
 	// used counts the batches remembered, oldest first.
@@ -77,6 +80,8 @@ type producers struct {
 	// slots finds a producer id's place in list.
 	slots map[int64]int32
 	list  []producer
+	// openFirst and openLast are the ends of the list of open transactions, linked as in producer.
+	openFirst, openLast int32
 	// through is the offset up to which the state reflects the log.
 	through int64
 }
@@ -107,6 +112,43 @@ func (t *producers) put(id int64) *producer {
 func (t *producers) reset() {
 	clear(t.slots)
 	t.list, t.through = t.list[:0], 0
+	t.openFirst, t.openLast = 0, 0
+}
+
+// open makes p's transaction begin at first, which is above that of every other open one, as what is
+// appended last is.
+func (t *producers) open(p *producer, first int64) {
+	slot := t.slots[p.id] + 1
+	p.txnFirst, p.openPrev, p.openNext = first, t.openLast, 0
+	if t.openLast != 0 {
+		t.list[t.openLast-1].openNext = slot
+	} else {
+		t.openFirst = slot
+	}
+	t.openLast = slot
+}
+
+// decide ends p's open transaction.
+func (t *producers) decide(p *producer) {
+	if p.openPrev != 0 {
+		t.list[p.openPrev-1].openNext = p.openNext
+	} else {
+		t.openFirst = p.openNext
+	}
+	if p.openNext != 0 {
+		t.list[p.openNext-1].openPrev = p.openPrev
+	} else {
+		t.openLast = p.openPrev
+	}
+	p.txnFirst, p.openPrev, p.openNext = -1, 0, 0
+}
+
+// firstOpen is the first offset of the oldest open transaction, or -1.
+func (t *producers) firstOpen() int64 {
+	if t.openFirst == 0 {
+		return -1
+	}
+	return t.list[t.openFirst-1].txnFirst
 }
 
 // expire drops producers that have been idle for idleMs and have no open transaction.
@@ -120,8 +162,7 @@ func (t *producers) expire(nowMs, idleMs int64) (dropped int) {
 		delete(t.slots, p.id)
 		last := len(t.list) - 1
 		if i != last {
-			t.list[i] = t.list[last]
-			t.slots[t.list[i].id] = int32(i)
+			t.move(last, i)
 		}
 		t.list = t.list[:last]
 		dropped++
@@ -129,56 +170,24 @@ func (t *producers) expire(nowMs, idleMs int64) (dropped int) {
 	return dropped
 }
 
-// check decides about a batch with a producer id before it is appended: append it (CodeNone),
-// answer with an earlier append (dup), or refuse it. The rules are those of Kafka's class
-// ProducerAppendInfo (KIP-98, KIP-360).
-func (t *producers) check(b wire.Batch, origin Origin) (dup sentBatch, isDup bool, code int16) {
-	p := t.get(b.ProducerID())
-	if p == nil {
-		// Expired, or its records were deleted: any sequence number is taken.
-		return sentBatch{}, false, wire.CodeNone
+// move puts the producer of one slot into another, whose own is gone.
+func (t *producers) move(from, to int) {
+	p := &t.list[to]
+	*p = t.list[from]
+	t.slots[p.id] = int32(to)
+	if p.txnFirst < 0 {
+		return
 	}
-	if origin == FromClient {
-		if sent, found := p.duplicate(b); found {
-			return sent, true, wire.CodeNone
-		}
+	if p.openPrev != 0 {
+		t.list[p.openPrev-1].openNext = int32(to) + 1
+	} else {
+		t.openFirst = int32(to) + 1
 	}
-	if b.ProducerEpoch() < p.epoch {
-		return sentBatch{}, false, wire.CodeInvalidProducerEpoch
+	if p.openNext != 0 {
+		t.list[p.openNext-1].openPrev = int32(to) + 1
+	} else {
+		t.openLast = int32(to) + 1
 	}
-	if b.IsControl() {
-		return sentBatch{}, false, p.checkMarker(b)
-	}
-	if origin == FromClient && !p.inSequence(b) {
-		return sentBatch{}, false, wire.CodeOutOfOrderSequenceNumber
-	}
-	if p.txnFirst >= 0 && !b.IsTransactional() {
-		return sentBatch{}, false, wire.CodeInvalidTxnState
-	}
-	return sentBatch{}, false, wire.CodeNone
-}
-
-// inSequence reports whether the batch continues where the producer stands. A new epoch begins at
-// sequence 0, unless this producer has no epoch yet.
-func (p *producer) inSequence(b wire.Batch) bool {
-	first := b.BaseSequence()
-	if b.ProducerEpoch() != p.epoch {
-		return first == 0 || p.epoch == wire.NoProducerEpoch
-	}
-	last := p.lastSeq()
-	if last == wire.NoSequence {
-		// The epoch is known from a transaction marker only.
-		return first == 0
-	}
-	return first == last+1 || first == 0 && last == math.MaxInt32
-}
-
-func (p *producer) checkMarker(b wire.Batch) int16 {
-	_, coordinatorEpoch, ok := parseMarker(b)
-	if ok && coordinatorEpoch < p.coordinatorEpoch {
-		return wire.CodeTransactionCoordinatorFenced
-	}
-	return wire.CodeNone
 }
 
 // endedTxn is a transaction that a marker has just ended.
@@ -201,24 +210,26 @@ func (t *producers) apply(b wire.Batch) (ended endedTxn, isEnd bool) {
 	}
 	p.timestampMs = b.MaxTimestamp()
 	if b.IsControl() {
-		return p.end(b)
+		return t.end(p, b)
 	}
 	p.remember(sentBatch{
 		lastOffset: b.LastOffset(), timestampMs: b.MaxTimestamp(),
 		lastSeq: b.LastSequence(), delta: b.LastOffsetDelta(),
 	})
 	if b.IsTransactional() && p.txnFirst < 0 {
-		p.txnFirst = b.BaseOffset()
+		t.open(p, b.BaseOffset())
 	}
 	return endedTxn{}, false
 }
 
-func (p *producer) end(b wire.Batch) (endedTxn, bool) {
+// end takes a marker into p's state. A marker without an open transaction ends none, and leaves its
+// epochs behind.
+func (t *producers) end(p *producer, b wire.Batch) (endedTxn, bool) {
 	kind, coordinatorEpoch, ok := parseMarker(b)
 	if !ok {
 		return endedTxn{}, false
 	}
-	p.coordinatorEpoch = max(p.coordinatorEpoch, coordinatorEpoch)
+	p.coordinatorEpoch = coordinatorEpoch
 	if p.txnFirst < 0 {
 		return endedTxn{}, false
 	}
@@ -226,17 +237,6 @@ func (p *producer) end(b wire.Batch) (endedTxn, bool) {
 		producerID: p.id, firstOffset: p.txnFirst, lastOffs: b.LastOffset(),
 		aborted: kind == markerAbort,
 	}
-	p.txnFirst = -1
+	t.decide(p)
 	return ended, true
-}
-
-// firstOpen is the first offset of the oldest open transaction, or -1.
-func (t *producers) firstOpen() int64 {
-	first := int64(-1)
-	for i := range t.list {
-		if o := t.list[i].txnFirst; o >= 0 && (first < 0 || o < first) {
-			first = o
-		}
-	}
-	return first
 }

@@ -281,7 +281,8 @@ func (s *segment) readSealed(suffix string, count int32, width int, crc uint32) 
 // behind it. Then it removes the snapshots that nobody needs.
 func (l *Log) rebuildProducers(limit, abortedFrom int64, rec *Recovered) error {
 	l.producers.reset()
-	l.txns.truncate(0)
+	l.verifying.reset()
+	l.txns.restart()
 	snapshots, err := l.listSnapshots()
 	if err != nil {
 		return err

@@ -1,8 +1,10 @@
 package partition
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"sluice/wire"
 )
@@ -74,7 +76,24 @@ func (t *producers) load(file []byte) error {
 	for ; len(entries) > 0; entries = entries[snapshotEntryBytes:] {
 		t.loadEntry(entries)
 	}
+	t.linkOpen()
 	return nil
+}
+
+// linkOpen lists the open transactions of a snapshot, whose entries come in no order.
+func (t *producers) linkOpen() {
+	var open []int32
+	for slot := range t.list {
+		if t.list[slot].txnFirst >= 0 {
+			open = append(open, int32(slot))
+		}
+	}
+	slices.SortFunc(open, func(a, b int32) int {
+		return cmp.Compare(t.list[a].txnFirst, t.list[b].txnFirst)
+	})
+	for _, slot := range open {
+		t.open(&t.list[slot], t.list[slot].txnFirst)
+	}
 }
 
 func (t *producers) loadEntry(b []byte) {

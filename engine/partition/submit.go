@@ -205,6 +205,6 @@ func finish(chain, own *Append) (ownDone bool) {
 
 // refuse sets the outcome of an append that left nothing in the log.
 func (a *Append) refuse(code int16) {
-	a.Code, a.Duplicate, a.torn = code, false, false
+	a.Code, a.Unverified, a.Duplicate, a.torn = code, false, false, false
 	a.BaseOffset, a.LastOffset, a.LogAppendTimeMs = -1, -1, -1
 }

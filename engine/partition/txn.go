@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"sort"
 	"sync"
 	"sync/atomic"
 )
@@ -39,56 +40,78 @@ type openTxns struct {
 	first atomic.Int64
 	// endedCount is the length of ended, so that the usual case takes no lock.
 	endedCount atomic.Int32
-	// mu guards ended: transactions whose markers may still be at or above the high watermark.
+	// mu guards ended: transactions whose markers may still be at or above the high watermark, in the
+	// order of their markers. Only those are kept that count for some watermark: one that began no
+	// earlier than another whose marker comes later never does. So first offsets ascend as well, and
+	// the first entry at or above a watermark says it all.
 	mu    sync.Mutex
 	ended []endedTxn
+	// gone counts the entries at the front of ended that the high watermark has passed.
+	gone int
 }
 
 func (t *openTxns) setOpen(firstOffset int64) { t.first.Store(firstOffset + 1) }
 
 func (t *openTxns) end(e endedTxn) {
 	t.mu.Lock()
-	t.ended = append(t.ended, e)
-	t.endedCount.Store(int32(len(t.ended)))
-	t.mu.Unlock()
+	defer t.mu.Unlock()
+	n := len(t.ended)
+	for n > t.gone && t.ended[n-1].firstOffset >= e.firstOffset {
+		n--
+	}
+	if t.gone > len(t.ended)/2 && len(t.ended) == cap(t.ended) {
+		n = copy(t.ended, t.ended[t.gone:n])
+		t.gone = 0
+	}
+	t.ended = append(t.ended[:n], e)
+	t.endedCount.Store(int32(len(t.ended) - t.gone))
 }
 
-// truncate forgets what ended at or after offset.
-func (t *openTxns) truncate(offset int64) {
+// restart empties ended before the state is made anew. Until setOpen says what that came to, what has
+// bounded the last stable offset so far goes on bounding it, so that nobody sees it too high.
+func (t *openTxns) restart() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	keep := t.ended[:0]
-	for _, e := range t.ended {
-		if e.lastOffs < offset {
-			keep = append(keep, e)
+	if t.gone < len(t.ended) {
+		e := t.ended[t.gone].firstOffset
+		if first := t.first.Load() - 1; first < 0 || e < first {
+			t.setOpen(e)
 		}
 	}
-	t.ended = keep
-	t.endedCount.Store(int32(len(t.ended)))
+	t.ended, t.gone = t.ended[:0], 0
+	t.endedCount.Store(0)
+}
+
+// undecided is the first offset of the oldest transaction whose marker is at or above bound, or
+// bound if there is none. What lies below is dropped: a high watermark does not go back.
+func (t *openTxns) undecided(bound int64) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.gone < len(t.ended) && t.ended[t.gone].lastOffs < bound {
+		t.gone++
+	}
+	t.endedCount.Store(int32(len(t.ended) - t.gone))
+	if t.gone == len(t.ended) {
+		t.ended, t.gone = t.ended[:0], 0
+		return bound
+	}
+	return min(bound, t.ended[t.gone].firstOffset)
 }
 
 // LastStableOffset is the offset below which every transaction is decided, at most bound, which is
-// the high watermark. A decided transaction counts once its marker is below bound.
+// the high watermark, and at least the log's start. A decided transaction counts once its marker is
+// below bound. It costs two loads where nothing is open; call it whenever the high watermark has
+// moved, or the transactions decided meanwhile pile up.
 func (l *Log) LastStableOffset(bound int64) int64 {
+	// The order matters: a transaction is among the ended before it is no longer open.
 	stable := bound
 	if first := l.txns.first.Load() - 1; first >= 0 {
 		stable = min(stable, first)
 	}
-	if l.txns.endedCount.Load() == 0 {
-		return stable
+	if l.txns.endedCount.Load() != 0 {
+		stable = min(stable, l.txns.undecided(bound))
 	}
-	l.txns.mu.Lock()
-	defer l.txns.mu.Unlock()
-	keep := l.txns.ended[:0]
-	for _, e := range l.txns.ended {
-		if e.lastOffs >= bound {
-			keep = append(keep, e)
-			stable = min(stable, e.firstOffset)
-		}
-	}
-	l.txns.ended = keep
-	l.txns.endedCount.Store(int32(len(keep)))
-	return stable
+	return max(stable, min(l.start.Load(), bound))
 }
 
 // endTxn takes note of a transaction that a marker, the batch at the end of seg, has decided.
@@ -173,8 +196,11 @@ func (l *Log) AbortedTxns(dst []AbortedTxn, from, to int64) ([]AbortedTxn, error
 		if s.next.Load() <= from {
 			continue
 		}
-		for _, e := range s.aborted.view() {
-			if e.lastOffset >= from && e.firstOffset < to {
+		all := s.aborted.view()
+		// Entries come in the order of their markers.
+		i := sort.Search(len(all), func(i int) bool { return all[i].lastOffset >= from })
+		for _, e := range all[i:] {
+			if e.firstOffset < to {
 				dst = append(dst, AbortedTxn{e.producerID, e.firstOffset})
 			}
 			if e.lastStable >= to {

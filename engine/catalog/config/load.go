@@ -271,6 +271,7 @@ func (b *builder) logNumbers() {
 	s := b.s
 	s.ReplicaLagTimeMaxMs = b.number("replica.lag.time.max.ms")
 	s.ProducerIDExpirationMs = b.int("producer.id.expiration.ms")
+	s.VerifyTxns = b.bool("transaction.partition.verification.enable")
 	s.HWCheckpointIntervalMs = b.number("replica.high.watermark.checkpoint.interval.ms")
 	s.FlushCheckpointMs = b.int("log.flush.offset.checkpoint.interval.ms")
 	s.StartCheckpointMs = b.int("log.flush.start.offset.checkpoint.interval.ms")

@@ -60,6 +60,7 @@ type Server struct {
 	ControlledShutdown      bool
 	ReplicaLagTimeMaxMs     int64
 	ProducerIDExpirationMs  int32
+	VerifyTxns              bool // transaction.partition.verification.enable
 	HWCheckpointIntervalMs  int64
 	FlushCheckpointMs       int32
 	StartCheckpointMs       int32
