@@ -20,6 +20,10 @@ type Case struct {
 	Latency  Table
 	Cost     Table
 	Ratios   []Ratios
+	// LatencyNote says what the latencies are not, where they are of a closed loop.
+	LatencyNote string
+	// Shares are Sluice and peers alike as parts of what a limit server reached.
+	Shares Table
 	// Other are the client stages that explain the headline ones; Broker the broker's own account.
 	Other    Table
 	Broker   Table
@@ -61,7 +65,9 @@ func buildCase(f *Folder, name, slug string) (Case, error) {
 	if c.Other, err = c.latencyTable(false); err != nil {
 		return c, err
 	}
+	c.LatencyNote = c.latencyNote()
 	c.Ratios = c.ratioTables()
+	c.Shares = c.shareTable()
 	c.Broker = c.brokerTable()
 	c.Figures = c.figuresTable()
 	c.Search = c.searchTable()

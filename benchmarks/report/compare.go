@@ -70,10 +70,18 @@ func compareTable(ours *row, others []*row) Table {
 	return t.withoutEmptyColumns()
 }
 
-// compared prints this row ÷ other: the throughput of a limit as a share, everything else as a ratio.
+// compared prints this row ÷ other: the throughput of a limit as a share, everything else as a
+// ratio. Latencies that say nothing about a difference are left out (notLatencies).
 func (r *row) compared(other *row, metric string) Cell {
+	m, ok := metricByName(metric)
+	if !ok {
+		panic("BUG: no metric " + metric)
+	}
+	if m.Stage != "" {
+		return r.comparedLatency(other, metric)
+	}
 	i := r.against(other, metric)
-	if m, _ := metricByName(metric); other.rank() == 2 && !m.LessIsBetter && i.N > 0 {
+	if other.rank() == 2 && !m.LessIsBetter && i.N > 0 {
 		return share(i)
 	}
 	return ratio(i)

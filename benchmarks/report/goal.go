@@ -26,7 +26,8 @@ type Side struct {
 	// Target and Variant are compared with result.Target's fields; Variant "" is only "".
 	Target  string `json:"target"`
 	Variant string `json:"variant,omitempty"`
-	// Case names the case to take this side's runs from, where it is not the check's own case.
+	// Case names the case to take this side's runs from, where it is not the check's own case. Their
+	// workload is their own then, and the goal's label is not asked of them.
 	Case string `json:"case,omitempty"`
 	// Limit names a row of limits.json instead of a target: a constant without runs of its own.
 	Limit string `json:"limit,omitempty"`
@@ -76,9 +77,22 @@ type Goal struct {
 	// PairsMin raises the number of pairs (of runs, in an absolute goal) that must count; 0 is
 	// stats.PairsMin.
 	PairsMin int `json:"pairs_min,omitempty"`
+	// Rows are names of limits.json by case. Each must be there and reach limits.ShareMin of its
+	// reference, or the goal is invalid: a share of a limit says nothing where nothing shows that the
+	// limit was itself.
+	Rows map[string][]string `json:"rows,omitempty"`
+	// Ceiling, where it is set, is held against what the goal asks for: the report says which part of
+	// the machine's limit it would take. It changes no verdict.
+	Ceiling *Ceiling `json:"ceiling,omitempty"`
 	// Or is another way to meet the goal, judged only for the cases that do not meet it this way.
 	// Its ID, Text and Cases are left empty.
 	Or *Goal `json:"or,omitempty"`
+}
+
+// Ceiling is a limit server in the goal's own cases.
+type Ceiling struct {
+	Target string `json:"target"`
+	Text   string `json:"text"` // what the server does: "receive + CRC + pwrite"
 }
 
 // Validate says what makes the goal impossible to judge, nil if nothing does.
@@ -90,6 +104,14 @@ func (g Goal) Validate() error {
 	}
 	if len(g.Cases) == 0 || slices.Contains(g.Cases, "") {
 		bad("cases: none, or an empty name")
+	}
+	if c := g.Ceiling; c != nil {
+		if !strings.HasPrefix(c.Target, LimitPrefix) || c.Text == "" {
+			bad("ceiling: target %q is no limit, or has no text", c.Target)
+		}
+		if g.Kind != stats.AtLeast || len(g.Against) == 0 {
+			bad("ceiling: only of a ratio that is to be %s", stats.AtLeast)
+		}
 	}
 	g.validateComparison(bad)
 	for or := g.Or; or != nil; or = or.Or {

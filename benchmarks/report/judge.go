@@ -53,6 +53,11 @@ func judge(f *Folder, g Goal, invalid string) Judged {
 		j.Reason = fmt.Sprintf("the box was not itself, see above (else %s: %s)", j.Outcome, j.Reason)
 		j.Outcome = stats.Invalid
 	}
+	if j.Outcome != stats.Pass {
+		for _, text := range g.ceilings(f) {
+			j.Reason += "; " + text
+		}
+	}
 	return j
 }
 
@@ -99,7 +104,8 @@ func (g Goal) check(f *Folder, name string, against *Side) Check {
 		c.Against, c.Unit = against.String(), "×"
 		below, _ := metricByName(g.denominatorMetric())
 		theirs := f.side(*against, name, g.Label)
-		c.Series = stats.Ratios(turns(ours, metric, g.Label), turns(theirs, below, g.Label))
+		c.Series = stats.Ratios(g.turnsAgainst(*against, ours, metric),
+			g.turnsAgainst(*against, theirs, below))
 		if against.Case == "" {
 			runs = slices.Concat(ours, theirs)
 		}
@@ -110,10 +116,26 @@ func (g Goal) check(f *Folder, name string, against *Side) Check {
 		c.Figure = c.Series.Spread()
 	}
 	c.Verdict = g.verdict(c, runs, against)
-	if why := g.absent(f, name, ours, against); why != "" {
+	why := g.absent(f, name, ours, against)
+	if why == "" {
+		why = rowsInvalid(f.Limits, g.Rows[name])
+	}
+	if why != "" {
 		c.Verdict = stats.Verdict{Outcome: stats.Invalid, Reason: why}
 	}
 	return c
+}
+
+// turnsAgainst are the turns of one side of a ratio. Beside a peer the discard rule must have been
+// applied to every run, so one that was loaded without a view of the host does not count.
+func (g Goal) turnsAgainst(against Side, runs []Run, m Metric) []stats.Turn {
+	all := turns(runs, m, g.Label)
+	for i, r := range runs {
+		if against.IsPeer() && all[i].Drop == "" && r.Usage != nil && r.Usage.Host == nil {
+			all[i].Drop = "the host was not measured, so nothing shows how much time was stolen"
+		}
+	}
+	return all
 }
 
 // absent says which side has no runs at all.
@@ -134,6 +156,11 @@ func (g Goal) absent(f *Folder, name string, ours []Run, against *Side) string {
 func (g Goal) verdict(c Check, runs []Run, against *Side) stats.Verdict {
 	if why := unequal(runs); why != "" {
 		return stats.Verdict{Outcome: stats.Invalid, Reason: why}
+	}
+	if m, _ := metricByName(g.Metric); against != nil && m.Stage != "" {
+		if why := notLatencies(runs, against.IsPeer()); why != "" {
+			return stats.Verdict{Outcome: stats.Invalid, Reason: why}
+		}
 	}
 	if against != nil && against.IsPeer() {
 		for _, r := range runs {
@@ -159,7 +186,7 @@ func (g Goal) verdict(c Check, runs []Run, against *Side) stats.Verdict {
 // that tell their burst part apart.
 func (f *Folder) side(s Side, name, label string) []Run {
 	if s.Case != "" {
-		name = s.Case
+		name, label = s.Case, ""
 	}
 	var runs []Run
 	for _, r := range f.Runs {

@@ -47,10 +47,17 @@ func (r *Report) markdownCases(b *strings.Builder) {
 		fmt.Fprintf(b, "## %s\n\n%s\n\n", inMarkdown(c.Name), inMarkdown(c.Workload))
 		c.Through.markdown(b)
 		c.Latency.markdown(b)
+		if c.LatencyNote != "" {
+			fmt.Fprintf(b, "%s\n\n", c.LatencyNote)
+		}
 		c.Cost.markdown(b)
 		for _, ratios := range c.Ratios {
 			fmt.Fprintf(b, "Ratios of %s:\n\n", inMarkdown(ratios.Title))
 			ratios.Table.markdown(b)
+		}
+		if len(c.Shares.Rows) > 0 {
+			fmt.Fprintf(b, "Shares of the machine's limit:\n\n")
+			c.Shares.markdown(b)
 		}
 		for _, p := range c.Plots {
 			fmt.Fprintf(b, "![%s](plots/%s)\n", inMarkdown(p.Title), p.File)

@@ -16,6 +16,8 @@ type Metric struct {
 	Name string
 	Unit string
 	Text string // what it is, for the report's glossary
+	// Stage is the client stage that a latency is of, "" of everything else.
+	Stage string
 	// LessIsBetter says in which direction a reader should hope.
 	LessIsBetter bool
 	// Of computes it. The string says why there is none, "" if there is.
@@ -130,7 +132,7 @@ func latencyMetrics() []Metric {
 	for _, q := range quantiles {
 		for _, s := range stages {
 			all = append(all, Metric{
-				Name: q.name + "_" + s.suffix, Unit: "µs", LessIsBetter: true,
+				Name: q.name + "_" + s.suffix, Unit: "µs", LessIsBetter: true, Stage: s.stage,
 				Text: q.name + " of " + s.text,
 				Of: func(r *result.Result) (float64, string) {
 					h := r.Stages[s.stage]

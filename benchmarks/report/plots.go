@@ -43,7 +43,11 @@ func (c *Case) plots() ([]Plot, error) {
 		if err != nil {
 			return nil, err
 		}
-		add("latency-"+stage, "Latency by percentile: "+stage, svg)
+		title := "Latency by percentile: " + stage
+		if c.LatencyNote != "" {
+			title += " (closed loop)"
+		}
+		add("latency-"+stage, title, svg)
 	}
 	return plots, nil
 }

@@ -45,11 +45,13 @@ var method = []string{
 		"Percentiles are those of all counted runs' values together, with an interval from resampling whole " +
 		"runs; one is shown only where at least ten values lie beyond it.",
 	"MB is 10⁶ and GB 10⁹ bytes of record batches as they stand in the log. An open-loop latency " +
-		"counts from the moment the record was due, a closed-loop one from the moment its request could first have been " +
-		"sent. A goal is met only if the bad end of its interval meets the bound. A run with an error, " +
+		"counts from the moment the record was due, a closed-loop one from the moment its request could first have " +
+		"been sent; the latter are compared with a limit server's only, where one request went at a time. " +
+		"A goal is met only if the bad end of its interval meets the bound. A run with an error, " +
 		"with a reason of invalidity or with over 2 % of the host's time stolen does not count, nor does " +
 		"the pair that it belongs to; a goal that lost over a third of its pairs, or has fewer than three, is " +
-		"invalid: neither met nor missed.",
+		"invalid: neither met nor missed. Pairs lost to stolen time, and only those, are followed by further " +
+		"ones up to a bound; the lost ones stay among the runs and count towards that third.",
 	"“Broker ceiling” marks a client that lets the kernel drop what it received: it shows what the " +
 		"broker could send, is compared with machine limits only, and never with another broker.",
 }
