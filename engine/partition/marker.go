@@ -44,6 +44,16 @@ func parseMarker(b wire.Batch) (kind int16, coordinatorEpoch int32, ok bool) {
 	return kind, int32(binary.BigEndian.Uint32(value[2:])), true
 }
 
+// ParseMarker reads a control batch that ends a transaction (KIP-98): whether it commits, and the epoch
+// of the coordinator that wrote it. ok is false for every other batch.
+func ParseMarker(b wire.Batch) (commit bool, coordinatorEpoch int32, ok bool) {
+	if !b.IsControl() {
+		return false, 0, false
+	}
+	kind, coordinatorEpoch, ok := parseMarker(b)
+	return kind == markerCommit, coordinatorEpoch, ok
+}
+
 // zigzag reads one of the protocol's variable-length integers, which are encoding/binary's.
 func zigzag(b []byte) (v int64, rest []byte, ok bool) {
 	v, n := binary.Varint(b)

@@ -131,6 +131,24 @@ func (l *Log) verify(a *Append, p *producer, b wire.Batch) (over bool) {
 	return true
 }
 
+// StartVerification begins the verification of a transactional batch that is not at hand yet, or
+// returns 0 where none is needed: see Append.Guard. adds says that the sender speaks transaction
+// version 2, for which the partition has to be added to the transaction in any case.
+func (l *Log) StartVerification(
+	producerID int64, epoch int16, sequence int32, adds bool, nowMs int64,
+) (guard uint64) {
+	if !l.config.Load().VerifyTxns && !adds {
+		return 0
+	}
+	l.Locked(func() {
+		p := l.producers.get(producerID)
+		if p == nil || p.txnFirst < 0 || p.epoch != epoch {
+			guard = l.verifying.start(producerID, epoch, sequence, nowMs)
+		}
+	})
+	return guard
+}
+
 // checkGuard decides about a batch that would begin a transaction by its guard.
 func (l *Log) checkGuard(a *Append, p *producer, b wire.Batch) int16 {
 	if !b.IsTransactional() || p.continues(b) || !l.config.Load().VerifyTxns {
