@@ -65,17 +65,21 @@ type Input struct {
 	Fetch *FetchQuery
 	// StatesFilter and TypesFilter are List's, lower case; empty lists filter nothing.
 	StatesFilter, TypesFilter []string
-	// Marker is set for EndTxn, Topics for TopicsDeleted.
+	// Guard is the log's word for a TxnOffsetCommit that the transaction was verified (KIP-890).
+	Guard uint64
+	// Marker is set for EndTxn.
 	Marker *coordinator.Marker
-	Topics []string
+	// Topics are TopicsDeleted's, TopicIDs their ids as far as they are known: offsets that were
+	// committed to a new topic of the same name are kept.
+	Topics   []string
+	TopicIDs [][16]byte
 	// Waiter is the surroundings' own: whom the answer is for.
 	Waiter any
 
-	// timer is the timer that is due.
+	// timer is the timer that is due, fired what it was for then.
 	timer *timer
+	fired timerKind
 }
 
 // Key implements coordinator.Input.
 func (in *Input) Key() string { return in.Group }
-
-// Machine is declared in machine.go; it implements coordinator.Machine[*Input].
