@@ -29,7 +29,10 @@ func check(l *life, m *model, policy faultfs.Policy) error {
 	if err := checkLookups(l.log, visible); err != nil {
 		return err
 	}
-	return checkProducers(l.log, expected, leo)
+	if err := checkProducers(l.log, expected, leo); err != nil {
+		return err
+	}
+	return checkTransactions(l.log, expected, leo)
 }
 
 func checkBounds(m *model, leo, start int64, policy faultfs.Policy) error {

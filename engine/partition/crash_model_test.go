@@ -125,8 +125,12 @@ func (l *life) give(p payload, want int16) error {
 }
 
 func (l *life) giveBatch(batch wire.Batch, want int16) error {
+	return l.giveFrom(FromClient, batch, want)
+}
+
+func (l *life) giveFrom(origin Origin, batch wire.Batch, want int16) error {
 	batch = bytes.Clone(batch)
-	a := Append{Batch: batch, LeaderEpoch: l.epoch}
+	a := Append{Batch: batch, LeaderEpoch: l.epoch, Origin: origin}
 	if err := submitAndWait(l.log, &a); err != nil {
 		return err
 	}
@@ -153,7 +157,21 @@ func (l *life) giveBatch(batch wire.Batch, want int16) error {
 
 // produce appends the producer's next batch.
 func (l *life) produce(pid int64, records, size int) error {
-	p := payload{pid: pid, seq: l.seq[pid], records: records, bytes: size}
+	return l.produceIn(pid, records, size, false)
+}
+
+// transact appends the producer's next batch in a transaction, which that may begin.
+func (l *life) transact(pid int64, records, size int) error {
+	return l.produceIn(pid, records, size, true)
+}
+
+// end appends a marker.
+func (l *life) end(pid int64, commit bool) error {
+	return l.giveFrom(FromCoordinator, markerBatch(l.t, pid, 0, commit), wire.CodeNone)
+}
+
+func (l *life) produceIn(pid int64, records, size int, txn bool) error {
+	p := payload{pid: pid, seq: l.seq[pid], records: records, bytes: size, txn: txn}
 	err := l.give(p, wire.CodeNone)
 	if err == nil {
 		l.seq[pid] += int32(records)
@@ -351,7 +369,7 @@ func wholeScript(l *life) error {
 func (l *life) reseq() {
 	clear(l.seq)
 	for _, b := range l.m.history {
-		if b.HasProducerID() {
+		if b.HasProducerID() && !b.IsControl() {
 			l.seq[b.ProducerID()] = b.LastSequence() + 1
 		}
 	}

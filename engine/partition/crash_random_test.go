@@ -23,8 +23,12 @@ func randomScript(seed uint64, n int) script {
 
 func randomStep(l *life, rnd *rand.Rand) error {
 	switch n := rnd.IntN(100); {
-	case n < 50:
+	case n < 36:
 		return l.produce(int64(1+rnd.IntN(3)), 1+rnd.IntN(4), rnd.IntN(420))
+	case n < 44:
+		return l.transact(int64(11+rnd.IntN(3)), 1+rnd.IntN(4), rnd.IntN(420))
+	case n < 50:
+		return l.end(int64(11+rnd.IntN(3)), rnd.IntN(3) == 0)
 	case n < 60:
 		return l.give(payload{records: 1 + rnd.IntN(2), bytes: rnd.IntN(850)}, wire.CodeNone)
 	case n < 65:

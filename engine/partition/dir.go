@@ -61,6 +61,8 @@ type mutants struct {
 	// skipSync leaves out fdatasync of segments, skipSyncDir fsync of the partition's directory.
 	skipSync    bool
 	skipSyncDir bool
+	// skipSyncAborted leaves out fdatasync of transaction indexes.
+	skipSyncAborted bool
 	// skipCutTail leaves what a failed append wrote behind the end.
 	skipCutTail bool
 	// lateRecoveryPoint truncates without lowering the recovery point on disk first.

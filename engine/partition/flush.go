@@ -66,8 +66,10 @@ func (l *Log) sync(list []*segment, flushed int64) error {
 		if err != nil {
 			return err
 		}
-		if err := seg.syncAborted(); err != nil {
-			return err
+		if !l.dir.mutants.skipSyncAborted {
+			if err := seg.syncAborted(); err != nil {
+				return err
+			}
 		}
 		if !seg.durableName.Load() {
 			l.namesDirty.Store(true)

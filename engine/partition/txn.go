@@ -3,6 +3,7 @@ package partition
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"sort"
 	"sync"
@@ -31,7 +32,8 @@ func decodeAborted(b []byte) (e abortedEntry, ok bool) {
 	e = abortedEntry{
 		producerID: i64(2), firstOffset: i64(10), lastOffset: i64(18), lastStable: i64(26),
 	}
-	return e, binary.BigEndian.Uint16(b) == 0 && e.firstOffset >= 0 && e.lastOffset >= e.firstOffset
+	// A marker lies behind what it aborts. Zeros, as an unsynced write may leave them, are no entry.
+	return e, binary.BigEndian.Uint16(b) == 0 && e.firstOffset >= 0 && e.lastOffset > e.firstOffset
 }
 
 // openTxns is what bounds the last stable offset.
@@ -161,21 +163,39 @@ func (s *segment) syncAborted() error {
 }
 
 // loadAborted reads the .txnindex: the entries whose markers lie below end. The file is cut behind
-// them.
+// them. Below end everything was synced, and the entry behind that may be torn, so that its marker
+// seems to lie below as well: the last entry is believed only if the log has that marker.
 func (s *segment) loadAborted(end int64) error {
 	b, err := readFile(s.fsys, s.path+txnSuffix)
 	if err != nil || b == nil {
 		return err
 	}
-	kept := 0
-	for ; (kept+1)*abortedBytes <= len(b); kept++ {
-		e, ok := decodeAborted(b[kept*abortedBytes:])
-		if !ok || e.lastOffset >= end {
+	var entries []abortedEntry
+	for at, last := 0, int64(-1); at+abortedBytes <= len(b); at += abortedBytes {
+		e, ok := decodeAborted(b[at:])
+		if !ok || e.lastOffset >= end || e.lastOffset <= last {
 			break
 		}
+		entries, last = append(entries, e), e.lastOffset
+	}
+	if n := len(entries); n > 0 && end < math.MaxInt64 {
+		ok, err := s.hasMarker(entries[n-1])
+		if err != nil {
+			return err
+		}
+		if !ok {
+			entries = entries[:n-1]
+		}
+	}
+	for _, e := range entries {
 		s.aborted.push(e)
 	}
-	if kept*abortedBytes == len(b) {
+	size := int64(len(entries)) * abortedBytes
+	if size == int64(len(b)) {
+		if end < math.MaxInt64 {
+			// Whoever described this file before, a segment now cut short, may not have synced it.
+			s.txnDirty.Store(size > 0)
+		}
 		return nil
 	}
 	f, err := s.fsys.Open(s.path+txnSuffix, os.O_WRONLY, 0)
@@ -183,7 +203,22 @@ func (s *segment) loadAborted(end int64) error {
 		return err
 	}
 	s.txnDirty.Store(true)
-	return errors.Join(f.Truncate(int64(kept)*abortedBytes), f.Close())
+	return errors.Join(f.Truncate(size), f.Close())
+}
+
+// hasMarker reports whether the segment has the control batch of which an entry speaks.
+func (s *segment) hasMarker(e abortedEntry) (bool, error) {
+	sc := getScratch()
+	defer sc.put()
+	p := planner{seg: s, sc: sc}
+	defer p.close()
+	at, _, err := p.search(e.lastOffset)
+	if err != nil || at.position < 0 {
+		return false, err
+	}
+	h, err := s.header(at.position, sc)
+	return err == nil && h.IsControl() && h.ProducerID() == e.producerID &&
+		h.LastOffset() == e.lastOffset, err
 }
 
 // AbortedTxns appends to dst the aborted transactions whose records overlap [from, to), in the
