@@ -26,6 +26,15 @@ type Config struct {
 	// act only when the topic's cleanup.policy has "delete": pass -1 where it has not.
 	RetentionMs    int64
 	RetentionBytes int64
+	// The following act where Clean is called, whose caller looks at cleanup.policy.
+	// MinCompactionLagMs is min.compaction.lag.ms: how old a segment's newest record must be.
+	MinCompactionLagMs int64
+	// MaxCompactionLagMs is max.compaction.lag.ms: from which age of the oldest dirty record on a
+	// cleaning is due, 1<<63-1 for never.
+	MaxCompactionLagMs int64
+	// DeleteRetentionMs is delete.retention.ms: how long tombstones and transaction markers outlive
+	// the cleaning that saw them first.
+	DeleteRetentionMs int64
 	// FileDeleteDelayMs is file.delete.delay.ms: how long a deleted file keeps its .deleted name.
 	FileDeleteDelayMs int64
 	// ProducerIDExpirationMs is producer.id.expiration.ms (a broker config): idle producers' state
@@ -48,6 +57,8 @@ func DefaultConfig() Config {
 		FlushMs:                1<<63 - 1,
 		RetentionMs:            7 * day,
 		RetentionBytes:         -1,
+		MaxCompactionLagMs:     1<<63 - 1,
+		DeleteRetentionMs:      day,
 		FileDeleteDelayMs:      60_000,
 		ProducerIDExpirationMs: day,
 		VerifyTxns:             true,

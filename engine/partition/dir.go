@@ -69,6 +69,12 @@ type mutants struct {
 	lateRecoveryPoint bool
 	// earlyRecoveryPoint writes the recovery point for everything appended, synced or not.
 	earlyRecoveryPoint bool
+	// unsyncedClean gives cleaned segments their names before their contents are synced, hastyClean
+	// sets the old ones aside before those names are durable, staleRecoveryClean cleans above the
+	// recovery point on disk.
+	unsyncedClean      bool
+	hastyClean         bool
+	staleRecoveryClean bool
 	// alwaysCopy is no bug: it makes every truncation copy the kept part.
 	alwaysCopy bool
 }
@@ -118,8 +124,10 @@ type Dir struct {
 	logs map[logKey]*Log
 	// recovery, starts and highs are the checkpoint files' contents as last read or written.
 	recovery, starts, highs map[logKey]int64
-	doomed                  []doomed
-	expiredMs               int64
+	// cleaned is cleaner-offset-checkpoint's.
+	cleaned   map[logKey]int64
+	doomed    []doomed
+	expiredMs int64
 }
 
 // doomed is a file, or a directory with its files, to be unlinked at dueMs.
@@ -399,6 +407,9 @@ func (d *Dir) load(o DirOptions) error {
 		return err
 	}
 	if d.highs, err = d.readOffsets(highWatermarkFile); err != nil {
+		return err
+	}
+	if d.cleaned, err = d.readOffsets(cleanerPointFile); err != nil {
 		return err
 	}
 	if err := d.takeCleanMarker(); err != nil {

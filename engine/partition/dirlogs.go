@@ -96,10 +96,17 @@ func (d *Dir) forget(key logKey) error {
 	_, inRecovery := d.recovery[key]
 	_, inStarts := d.starts[key]
 	_, inHighs := d.highs[key]
+	_, inCleaned := d.cleaned[key]
 	delete(d.recovery, key)
 	delete(d.starts, key)
 	delete(d.highs, key)
+	delete(d.cleaned, key)
 	d.mu.Unlock()
+	if inCleaned {
+		if err := d.writeOffsets(cleanerPointFile, d.cleaned, nil); err != nil {
+			return err
+		}
+	}
 	if !inRecovery && !inStarts && !inHighs {
 		return nil
 	}

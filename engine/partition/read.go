@@ -175,8 +175,11 @@ func (p *planner) close() { p.src.close() }
 // index. A position of -1 says that the offset lies behind the segment's last batch.
 func (p *planner) start() (b boundary, slot int, err error) {
 	c := &p.r.Cursor
+	size := p.seg.size.Load()
+	// At the end of a closed segment nothing follows but, where compaction has removed what did, the
+	// next one.
 	if c.generation == p.seg.generation && c.SegmentBase == p.seg.base &&
-		c.Offset == p.r.Offset && c.Position <= p.seg.size.Load() {
+		c.Offset == p.r.Offset && (c.Position < size || c.Position == size && p.active) {
 		return boundary{offset: c.Offset, position: c.Position}, int(c.slot) - 1, nil
 	}
 	if ring := p.seg.recent.Load(); ring != nil {

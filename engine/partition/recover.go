@@ -186,6 +186,10 @@ func (l *Log) openSegments(found []int64, recoveryPoint int64, rec *Recovered) e
 		if err != nil {
 			return err
 		}
+		if i > 0 {
+			// Below the recovery point no record is missing: compaction has removed what lay between.
+			list[i-1].next.Store(base)
+		}
 		grown := append(append([]*segment(nil), list...), seg)
 		l.segments.Store(&grown)
 		trusted := i+1 < len(found) && found[i+1] <= recoveryPoint

@@ -2,6 +2,7 @@ package partition
 
 import (
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -74,7 +75,9 @@ func (l *Log) tidy(rec *Recovered) ([]int64, error) {
 	}
 	for base, names := range left.swaps {
 		if base >= left.cleanedAt || !hasSuffixed(names, logSuffix+swapSuffix) {
-			left.remove = append(left.remove, names...)
+			if err := l.removeSwap(base, names, left); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		if err := l.finishSwap(base, names, left); err != nil {
@@ -106,52 +109,97 @@ func hasSuffixed(names []string, suffix string) bool {
 	return false
 }
 
-// finishSwap lets a cleaned segment replace the ones whose offsets it covers.
+// removeSwap removes an unfinished .swap, its .log file first and durably: what else is left of it then
+// cannot be taken for a finished one.
+func (l *Log) removeSwap(base int64, names []string, left *leftovers) error {
+	log := offsetName(base) + logSuffix + swapSuffix
+	left.remove = append(left.remove, names...)
+	i := slices.Index(left.remove, log)
+	if i < 0 {
+		return nil
+	}
+	left.remove = slices.Delete(left.remove, i, i+1)
+	if err := l.removeFile(log); err != nil {
+		return err
+	}
+	return l.fs.SyncDir(l.path)
+}
+
+// finishSwap lets a cleaned segment replace the ones whose offsets it covers: steps 2 and 3 of
+// replaceSegments, any part of which may have been done.
 func (l *Log) finishSwap(base int64, names []string, left *leftovers) error {
-	end, err := l.swapEnd(base)
+	end, sealed, err := l.swapEnd(base, names)
 	if err != nil {
+		return err
+	}
+	// A process that was killed leaves names that are not durable yet.
+	if err := l.fs.SyncDir(l.path); err != nil {
 		return err
 	}
 	kept := left.logs[:0]
 	for _, log := range left.logs {
-		if log < base || log >= end && log != base {
+		switch {
+		case log < base || log >= end && log != base:
 			kept = append(kept, log)
-			continue
+		case log == base && sealed:
+			// Its index files are the new ones already, or will be in a moment.
+		default:
+			if err := l.removeSegmentFiles(log); err != nil {
+				return err
+			}
+			delete(left.files, log)
 		}
-		if err := l.removeSegmentFiles(log); err != nil {
-			return err
-		}
-		delete(left.files, log)
 	}
 	left.logs = append(kept, base)
-	for _, name := range names {
+	last := offsetName(base) + logSuffix + swapSuffix
+	for _, name := range append(slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return name == last
+	}), last) {
+		if name == last {
+			if err := l.fs.SyncDir(l.path); err != nil {
+				return err
+			}
+		}
 		from := filepath.Join(l.path, name)
 		if err := l.fs.Rename(from, strings.TrimSuffix(from, swapSuffix)); err != nil {
 			return err
 		}
 	}
 	l.namesDirty.Store(true)
-	return nil
+	return l.fs.SyncDir(l.path)
 }
 
-// swapEnd is the offset behind the last batch of a .log.swap file.
-func (l *Log) swapEnd(base int64) (int64, error) {
-	f, err := l.fs.Open(filepath.Join(l.path, offsetName(base)+logSuffix+swapSuffix), 0, 0)
+// swapEnd is the offset behind what a .log.swap file covers. Our cleaner's comes with a seal that says
+// so, or has given it its name already; of any other, sealed is false and the end is that of the last
+// batch.
+func (l *Log) swapEnd(base int64, names []string) (end int64, sealed bool, err error) {
+	path := filepath.Join(l.path, offsetName(base))
+	f, err := l.fs.Open(path+logSuffix+swapSuffix, 0, 0)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return 0, err
+		return 0, false, err
+	}
+	name := path + sealSuffix
+	if hasSuffixed(names, sealSuffix+swapSuffix) {
+		name += swapSuffix
+	}
+	file, err := readFile(l.fs, name)
+	if err != nil {
+		return 0, false, err
+	}
+	if s, err := decodeSeal(file); err == nil && s.complete && s.position == size && s.next >= base {
+		return s.next, true, nil
 	}
 	w := newWalker(f, 0, size, false)
 	defer w.close()
-	end := base
-	for {
+	for end = base; ; {
 		b, _, err := w.next()
 		if err != nil {
-			return end, nil
+			return end, false, nil
 		}
 		end = max(end, b.NextOffset())
 	}

@@ -50,7 +50,7 @@ func (l *Log) ApplyRetention(nowMs, highWatermark int64) (obsolete int) {
 	list := *l.segments.Load()
 	size := l.SizeBytes()
 	for i, seg := range list {
-		if seg.size.Load() == 0 || seg.next.Load() > highWatermark {
+		if seg.size.Load() == 0 && i == len(list)-1 || seg.next.Load() > highWatermark {
 			break
 		}
 		tooOld := c.RetentionMs >= 0 && nowMs-l.newestMs(seg) > c.RetentionMs

@@ -158,7 +158,8 @@ func (s *segment) closeIndexes() {
 // index.interval.bytes, before the batch that crosses it.
 func (s *segment) note(b wire.Batch, position, interval int64) {
 	last := b.LastOffset()
-	if ts := b.MaxTimestamp(); ts > s.largest.Load() {
+	// A batch that compaction has emptied has no record of that time.
+	if ts := b.MaxTimestamp(); ts > s.largest.Load() && b.Count() > 0 {
 		s.largest.Store(ts)
 		s.largestOffset.Store(last)
 	}
@@ -207,6 +208,8 @@ func (s *segment) entries(sc *scratch) (entrySource, error) {
 		return lists.source(sc), nil
 	}
 	s.indexFile.Retain()
+	// A read that found nothing in the segment before has left a block of that one's index.
+	sc.blockAt = -1
 	return entrySource{file: s.indexFile, count: int(s.seal.indexEntries), sc: sc}, nil
 }
 

@@ -232,7 +232,7 @@ func (s *segment) over(file *pagecache.Shared, generation uint32) *segment {
 // copyKept copies the first end bytes of a segment's file to a new file and lets that take the
 // name. The copy is durable before it does.
 func (l *Log) copyKept(seg *segment, end int64) (*pagecache.Shared, error) {
-	temporary := seg.path + logSuffix + cleanedSuffix
+	temporary := seg.path + logSuffix + ".tmp"
 	f, err := l.fs.Open(temporary, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return nil, err
@@ -271,6 +271,7 @@ func copyFile(to io.WriterAt, from io.ReaderAt, size int64) error {
 // durable before anything is appended to it.
 func (l *Log) afterTruncation() error {
 	leo := l.leo.Load()
+	l.dir.lowerCleaned(l)
 	list := *l.segments.Load()
 	active := list[len(list)-1]
 	if err := active.loadAborted(leo); err != nil {
@@ -316,6 +317,7 @@ func (l *Log) restartAt(offset int64) error {
 	l.start.Store(offset)
 	l.committed.Store(offset)
 	l.leo.Store(offset)
+	l.dir.lowerCleaned(l)
 	l.tornBy = nil
 	l.epochs.truncateEnd(0)
 	l.lastEpoch = -1
@@ -333,9 +335,19 @@ func (l *Log) restartAt(offset int64) error {
 	return l.dir.writeStartOffsets()
 }
 
-// doom takes a segment that is out of the list away: its files get the .deleted suffix, and the
-// dir unlinks them after file.delete.delay.ms.
+// doom takes a segment that is out of the list away.
 func (l *Log) doom(seg *segment) error {
+	if err := l.setAside(seg); err != nil {
+		return err
+	}
+	seg.ahead.Close()
+	seg.drop()
+	return nil
+}
+
+// setAside gives a segment's files the .deleted suffix; the dir unlinks them after
+// file.delete.delay.ms.
+func (l *Log) setAside(seg *segment) error {
 	l.namesDirty.Store(true)
 	for i := len(segmentSuffixes) - 1; i >= 0; i-- {
 		name := seg.path + segmentSuffixes[i]
@@ -347,7 +359,5 @@ func (l *Log) doom(seg *segment) error {
 		}
 		l.dir.removeLater(name+deletedSuffix, l.config.Load().FileDeleteDelayMs)
 	}
-	seg.ahead.Close()
-	seg.drop()
 	return nil
 }
