@@ -71,9 +71,6 @@ type Input struct {
 	Written []TopicPartition
 	// Waiter is the surroundings' own: whom the answer is for.
 	Waiter any
-
-	// slot is the timer's entry.
-	slot int32
 }
 
 // Key implements coordinator.Input.
