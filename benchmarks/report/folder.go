@@ -143,6 +143,17 @@ func (f *Folder) readRun(dir string, entry fs.DirEntry) {
 	f.Runs = append(f.Runs, Run{File: filepath.ToSlash(file), Result: r})
 }
 
+// ReadRun reads one raw result, packed or not, and judges it from what it saw, as Read does.
+func ReadRun(path string) (Run, error) {
+	r, err := readResult(path)
+	return Run{File: filepath.Base(path), Result: r}, err
+}
+
+// Stolen says that the discard rule takes the run, whatever else speaks against it.
+func (r Run) Stolen() bool {
+	return r.Usage != nil && r.Usage.Host != nil && stats.DiscardSteal(r.Usage.Host.StealShare) != ""
+}
+
 func readResult(path string) (*result.Result, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -266,10 +266,14 @@ var ownOfTarget = []string{
 // unequal says which field of the spec differs between runs that should have had the same workload.
 func unequal(runs []Run) string {
 	var first map[string]json.RawMessage
+	firstFile := ""
 	for _, r := range runs {
+		if r.Error != "" {
+			continue // It has no figure that could be compared, and may never have known its workload.
+		}
 		fields := specFields(r.Spec)
 		if first == nil {
-			first = fields
+			first, firstFile = fields, r.File
 			continue
 		}
 		names := make([]string, 0, len(first)+len(fields))
@@ -285,7 +289,7 @@ func unequal(runs []Run) string {
 			declared := name == "topic_config" && (runs[0].Target.Variant != "" || r.Target.Variant != "")
 			if a != b && !declared && !slices.Contains(ownOfTarget, name) {
 				return fmt.Sprintf("the runs had different workloads: %s is %s in %s, %s in %s",
-					name, orAbsent(a), runs[0].File, orAbsent(b), r.File)
+					name, orAbsent(a), firstFile, orAbsent(b), r.File)
 			}
 		}
 	}

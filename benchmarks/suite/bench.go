@@ -11,14 +11,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"sluice/benchmarks/limits"
+	"sluice/benchmarks/report"
 	"sluice/benchmarks/result"
-	"sluice/benchmarks/stats"
 	"sluice/benchmarks/workload"
 )
 
@@ -69,6 +70,7 @@ func (o *Options) bench(ctx context.Context, b *broker, mode string, args []stri
 	return r, nil
 }
 
+// readResult reads what a run has just left.
 func readResult(path string) (*result.Result, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -109,21 +111,20 @@ func (o *Options) warm(ctx context.Context, b *broker) error {
 	return nil
 }
 
-// raws reads the raw results of a case and a target.
+// raws reads the raw results of a case and a target that count, by the report's own rules.
 func (o *Options) raws(id, target string) ([]*result.Result, error) {
-	paths, err := filepath.Glob(filepath.Join(o.rawDir(), id+"-[0-9][0-9]-"+target+".json"))
+	paths, err := o.rawFiles(id, "[0-9][0-9]")
 	if err != nil {
 		return nil, err
 	}
 	var all []*result.Result
 	for _, path := range paths {
-		r, err := readResult(path)
+		r, err := report.ReadRun(path)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		stolen := r.Usage != nil && r.Usage.Host != nil && stats.DiscardSteal(r.Usage.Host.StealShare) != ""
-		if r.Error == "" && len(r.Invalid) == 0 && !stolen {
-			all = append(all, r)
+		if r.Target.Name == target && r.Target.Variant == "" && r.Drop() == "" {
+			all = append(all, r.Result)
 		}
 	}
 	return all, nil
@@ -162,17 +163,38 @@ func (o *Options) halfOf(id string) (float64, error) {
 const limitsFile = "limits.json"
 
 // boxLimits measures the file system and the memory.
-func (o *Options) boxLimits(ctx context.Context, programs limits.Programs) error {
-	o.say("limits of the file system and the memory")
-	dir := filepath.Join(o.WorkDir, "limits-io")
+func (s *stage) boxLimits(ctx context.Context) error {
+	path := filepath.Join(s.Out, limitsFile)
+	if s.More && len(missingOfBox(path)) == 0 {
+		return nil
+	}
+	if err := s.inTime(boxLimitsSeconds); err != nil {
+		return err
+	}
+	s.rounds++
+	s.say("limits of the file system and the memory")
+	dir := filepath.Join(s.WorkDir, "limits-io")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	measured, err := limits.RunIO(ctx, programs, dir, limits.IOOptions{SustainedSeconds: 30 * o.Scale})
+	measured, err := limits.RunIO(ctx, s.programs, dir, limits.IOOptions{SustainedSeconds: 30 * s.Scale})
 	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {
 		return err
 	}
-	return o.writeJSON(filepath.Join(o.Out, limitsFile), measured)
+	return s.writeJSON(path, measured)
+}
+
+// missingOfBox names the reference rows that the file has no measure for, those of limit servers,
+// which come from cases, left out.
+func missingOfBox(path string) []string {
+	var measured []limits.Measure
+	if text, err := os.ReadFile(path); err == nil {
+		_ = json.Unmarshal(text, &measured) // What cannot be read is measured again.
+	}
+	return slices.DeleteFunc(limits.Missing(measured), func(name string) bool {
+		return slices.ContainsFunc(serverMeasures(), func(m serverMeasure) bool { return m.name == name }) ||
+			strings.HasPrefix(name, "produce/") || strings.HasPrefix(name, "fetch/")
+	})
 }
 
 // serverLimits adds what the limit servers reached to limits.json, and prints all limits. One below
@@ -192,8 +214,9 @@ func (o *Options) serverLimits() error {
 		if err != nil {
 			return err
 		}
+		// One whose runs were superseded, or do not count, is not there any more.
+		measured = slices.DeleteFunc(measured, func(m limits.Measure) bool { return m.Name == l.name })
 		if value, ok := median(all, l.value); ok {
-			measured = slices.DeleteFunc(measured, func(m limits.Measure) bool { return m.Name == l.name })
 			measured = append(measured, limits.Measure{Name: l.name, Unit: l.unit, Value: value})
 		}
 	}

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/benchmarks/workload"
@@ -21,6 +22,8 @@ const (
 	LimitAppend     = "limit-append"
 	LimitPing       = "limit-ping"
 	LimitPingAppend = "limit-ping-append"
+	// LimitDisk is no server: O_DIRECT appends by limitio.c.
+	LimitDisk = "limit-disk"
 )
 
 var (
@@ -51,7 +54,13 @@ type Case struct {
 	Warmup, Duration time.Duration
 	// Half, if not "", names the case whose runs of Kafka give the rate: half of their median.
 	Half string
+	// Disk has each pair begin with what the disk takes without a broker, kept as a case of its own
+	// (DiskCase) under the same pair.
+	Disk bool
 }
+
+// DiskCase names the case that holds the disk's own limit beside each pair of another case.
+func DiskCase(id string) string { return id + "-disk" }
 
 const (
 	kib64 = "65536"
@@ -65,11 +74,16 @@ func Cases() []Case {
 	all = append(all, produceCases()...)
 	all = append(all, smallCases()...)
 	all = append(all, spreadCases()...)
-	return append(all, peerCases()...)
+	all = append(all, peerCases()...)
+	all = append(all, pinnedCases()...)
+	return append(all, sustainedCase())
 }
 
-// Bytes by name, as cases are called.
-var sizes = []struct{ name, bytes string }{{"64k", kib64}, {"1m", mib1}}
+// Bytes by name, as cases are called. Batches of 1 MiB scatter more, and get more pairs.
+var sizes = []struct {
+	name, bytes  string
+	producePairs int
+}{{"64k", kib64, 6}, {"1m", mib1, 8}}
 
 var connections = []string{"1", "8"}
 
@@ -108,7 +122,7 @@ func produceCases() []Case {
 					"--batch-bytes", size.bytes, "--connections", n, "--partitions", n, "--in-flight", "5",
 				},
 				Contenders: []Contender{{Target: LimitAppend}, sluice},
-				Pairs:      6, Warmup: time.Second, Duration: 3 * time.Second,
+				Pairs:      size.producePairs, Warmup: time.Second, Duration: 3 * time.Second,
 			})
 		}
 	}
@@ -135,6 +149,9 @@ func smallCases() []Case {
 	}
 }
 
+// spreadRuns is over how many runs a spread is told.
+const spreadRuns = 20
+
 // spreadCases show that connections are dealt evenly: many short runs of one target.
 func spreadCases() []Case {
 	var all []Case
@@ -146,7 +163,7 @@ func spreadCases() []Case {
 				"--batch-bytes", kib64, "--connections", n, "--partitions", n, "--in-flight", "5",
 			},
 			Contenders: []Contender{sluice},
-			Pairs:      20, Warmup: 500 * time.Millisecond, Duration: 1500 * time.Millisecond,
+			Pairs:      spreadRuns, Warmup: 500 * time.Millisecond, Duration: 1500 * time.Millisecond,
 		})
 	}
 	return all
@@ -159,24 +176,25 @@ var longTopic = []string{
 	"--topic-config", "file.delete.delay.ms=0",
 }
 
-func peerCases() []Case {
-	sixteen := []string{
+// What the cases against peers have in common.
+var (
+	sixteen = []string{
 		"--batch-bytes", kib64, "--partitions", "16", "--connections", "4", "--in-flight", "5",
 	}
-	rated := []string{"--batch-bytes", kib64, "--partitions", "16", "--connections", "4", "--linger", "1ms"}
-	both := []Contender{kafka, sluice}
+	rated  = []string{"--batch-bytes", kib64, "--partitions", "16", "--connections", "4", "--linger", "1ms"}
+	pinned = []string{"--placement", "pinned"}
+	both   = []Contender{kafka, sluice}
+)
+
+func peerCases() []Case {
 	kgo := []string{"--client", "kgo", "--batch-bytes", kib64, "--partitions", "16"}
 	return []Case{
 		{
 			ID: "kafka-produce", Title: "Produce, 1 KiB records, 64 KiB batches, 16 partitions, burst",
-			Mode: workload.Produce, Args: sixteen, Contenders: both,
-			Pairs: 4, Warmup: 2 * time.Second, Duration: 8 * time.Second,
-		},
-		{
-			ID: "pinned-produce", Title: "Produce as above, broker and client on a core each",
-			Mode: workload.Produce, Args: append([]string{"--placement", "pinned"}, sixteen...),
-			Contenders: append([]Contender{{Target: LimitAppend}}, both...),
-			Pairs:      4, Warmup: 2 * time.Second, Duration: 5 * time.Second,
+			Mode: workload.Produce, Args: sixteen,
+			// The limit beside both: what nobody can exceed here, whatever is asked of Sluice.
+			Contenders: slices.Concat([]Contender{{Target: LimitAppend}}, both),
+			Pairs:      6, Warmup: 2 * time.Second, Duration: 8 * time.Second,
 		},
 		{
 			ID: "kafka-fetch", Title: "Fetch, resident, 1 MiB, 16 partitions, 4 connections",
@@ -213,18 +231,48 @@ func peerCases() []Case {
 		{
 			ID: "kgo-produce", Title: "Produce through franz-go",
 			Mode: workload.Produce, Args: kgo, Contenders: []Contender{kafka, sluice, kfake},
-			Pairs: 4, Warmup: 2 * time.Second, Duration: 6 * time.Second,
+			Pairs: 6, Warmup: 2 * time.Second, Duration: 6 * time.Second,
 		},
 		{
 			ID: "kgo-consume", Title: "Consume through franz-go",
 			Mode: workload.Consume, Args: append([]string{"--preload", "536870912"}, kgo...),
 			Contenders: []Contender{kafka, sluice, kfake},
-			Pairs:      4, Warmup: 2 * time.Second, Duration: 6 * time.Second,
+			Pairs:      6, Warmup: 2 * time.Second, Duration: 6 * time.Second,
+		},
+	}
+}
+
+// pinnedCases put broker and client on a core each. Of Kafka's rate half is taken of what it reaches
+// on its one core.
+func pinnedCases() []Case {
+	return []Case{
+		{
+			ID: "pinned-produce", Title: "Produce, 64 KiB batches, broker and client on a core each",
+			Mode: workload.Produce, Args: slices.Concat(pinned, sixteen),
+			Contenders: slices.Concat([]Contender{{Target: LimitAppend}}, both),
+			Pairs:      4, Warmup: 2 * time.Second, Duration: 5 * time.Second,
 		},
 		{
-			ID: "kafka-sustained", Title: "Produce as above, sustained",
-			Mode: workload.Produce, Args: append(append([]string{}, longTopic...), sixteen...),
-			Contenders: both, Pairs: 4, Warmup: 2 * time.Second, Duration: 120 * time.Second,
+			ID: "pinned-fetch", Title: "Fetch, resident, 1 MiB, broker and client on a core each",
+			Mode: workload.Consume,
+			Args: slices.Concat(pinned, []string{
+				"--fetch-bytes", mib1, "--partitions", "16", "--connections", "4", "--preload", "536870912",
+			}),
+			Contenders: slices.Concat([]Contender{{Target: LimitSendfile}}, both),
+			Pairs:      4, Warmup: 2 * time.Second, Duration: 5 * time.Second,
 		},
+		{
+			ID: "pinned-e2e", Title: "End to end at half of Kafka's pinned rate, a core each, open loop",
+			Mode: workload.E2E, Args: slices.Concat(pinned, rated), Contenders: both, Half: "pinned-produce",
+			Pairs: 4, Warmup: 3 * time.Second, Duration: 10 * time.Second,
+		},
+	}
+}
+
+func sustainedCase() Case {
+	return Case{
+		ID: "kafka-sustained", Title: "Produce as above, sustained",
+		Mode: workload.Produce, Args: slices.Concat(longTopic, sixteen), Contenders: both, Disk: true,
+		Pairs: 4, Warmup: 2 * time.Second, Duration: 120 * time.Second,
 	}
 }

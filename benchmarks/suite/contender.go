@@ -41,13 +41,17 @@ type stable struct {
 	programs limits.Programs
 	lasting  map[Contender]*broker
 	passing  map[Contender]*broker
-	started  int
+	// broken holds why a lasting contender could not be started or warmed up: that takes a minute, and
+	// is not tried again for every case.
+	broken  map[Contender]error
+	started int
 }
 
 func newStable(o *Options, programs limits.Programs) *stable {
 	return &stable{
 		o: o, programs: programs,
 		lasting: map[Contender]*broker{}, passing: map[Contender]*broker{},
+		broken: map[Contender]error{},
 	}
 }
 
@@ -64,19 +68,53 @@ func (s *stable) get(ctx context.Context, c Contender) (*broker, error) {
 	if err := s.pauseAll(); err != nil {
 		return nil, err
 	}
+	if err := s.broken[c]; err != nil {
+		return nil, fmt.Errorf("as before: %w", err)
+	}
 	b, err := s.start(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", c.Target, err)
+		return nil, s.breaks(ctx, c, fmt.Errorf("start %s: %w", c.Target, err))
 	}
 	if !c.lasts() {
 		s.passing[c] = b
 		return b, b.pause()
 	}
-	s.lasting[c] = b
-	if err := s.o.warm(ctx, b); err != nil {
-		return nil, fmt.Errorf("warm up %s: %w", c.Target, err)
+	err = s.o.warm(ctx, b)
+	if err == nil {
+		err = errors.Join(s.o.awaitGone(ctx, b.dataDir, warmTopic), b.pause())
 	}
-	return b, errors.Join(s.o.awaitGone(ctx, b.dataDir, warmTopic), b.pause())
+	if err != nil {
+		err = errors.Join(fmt.Errorf("warm up %s: %w", c.Target, err), b.stop(context.WithoutCancel(ctx)))
+		return nil, s.breaks(ctx, c, err)
+	}
+	s.lasting[c] = b
+	return b, nil
+}
+
+// breaks remembers that a lasting contender is not to be had, unless it was us who gave up.
+func (s *stable) breaks(ctx context.Context, c Contender, err error) error {
+	if c.lasts() && ctx.Err() == nil {
+		s.broken[c] = err
+	}
+	return err
+}
+
+// recover makes a stage of which nobody knows what it is in usable again: brokers of one case are
+// ended, others paused, and those that cannot be paused any more ended too. What fails on the way is
+// told in the log; the failure that led here is the one that counts.
+func (s *stable) recover(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.endCase(ctx); err != nil {
+		s.o.say("  clearing up: %v", err)
+	}
+	for c, b := range s.lasting {
+		err := b.pause()
+		if err == nil {
+			continue
+		}
+		delete(s.lasting, c)
+		s.o.say("  clearing up: %v", errors.Join(err, b.stop(ctx)))
+	}
 }
 
 func (s *stable) start(ctx context.Context, c Contender) (*broker, error) {

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"fmt"
+	"strings"
 
 	"sluice/benchmarks/limits"
 	"sluice/benchmarks/report"
@@ -48,7 +49,7 @@ func limitGoals() []report.Goal {
 	ceiling, reading := casesOf("fetch", "-discarding"), casesOf("fetch", "-reading")
 	produce := casesOf("produce", "")
 	append_ := side(LimitPingAppend)
-	return []report.Goal{
+	goals := []report.Goal{
 		of("fetch-ceiling", "Fetch, resident, 64 KiB and 1 MiB, 1 and 8 connections, broker ceiling: "+
 			"at least 85 % of the sendfile limit",
 			"consumed_mb_s", stats.AtLeast, 0.85, side(LimitSendfile), ceiling...),
@@ -73,15 +74,42 @@ func limitGoals() []report.Goal {
 		of("spread", "Spread over 20 runs of 2, 4 and 8 connections at most 15 %",
 			report.SpreadMetric, stats.AtMost, 15, nil, "spread-2c", "spread-4c", "spread-8c"),
 	}
+	for i := range goals {
+		if len(goals[i].Against) > 0 {
+			goals[i].Rows = rowsOf(goals[i].Cases)
+		}
+		if goals[i].Metric == report.SpreadMetric {
+			goals[i].PairsMin = spreadRuns
+		}
+	}
+	return goals
+}
+
+// rowsOf are the rows of limits.json that show whether a case's limit server was itself. What a
+// reading client gets of the sendfile server has no row of its own: the discarding client's of the same
+// sizes stands for it.
+func rowsOf(cases []string) map[string][]string {
+	rows := map[string][]string{}
+	for _, id := range cases {
+		measured := strings.Replace(id, "-reading", "-discarding", 1)
+		for _, m := range serverMeasures() {
+			if m.id == measured {
+				rows[id] = append(rows[id], m.name)
+			}
+		}
+	}
+	return rows
 }
 
 func peerGoals() []report.Goal {
 	k := side("kafka")
+	burst := of("kafka-burst", "Against Apache Kafka: produce MB/s (1 KiB records, 64 KiB batches, "+
+		"16 partitions), burst, at least 3 ×",
+		"produced_mb_s", stats.AtLeast, 3, k, "kafka-produce")
+	burst.Ceiling = &report.Ceiling{Target: LimitAppend, Text: "receive + CRC + pwrite"}
 	smaller := []report.Side{{Target: "kafka", Variant: kafka256.Variant()}}
 	goals := []report.Goal{
-		of("kafka-burst", "Against Apache Kafka: produce MB/s (1 KiB records, 64 KiB batches, "+
-			"16 partitions), burst, at least 3 ×",
-			"produced_mb_s", stats.AtLeast, 3, k, "kafka-produce"),
+		burst,
 		sustained(k),
 		of("kafka-small", "… requests/s with unbatched 100-byte records, 64 connections, at least 4 ×",
 			"requests_s", stats.AtLeast, 4, k, "kafka-small"),
@@ -115,15 +143,20 @@ func peerGoals() []report.Goal {
 	return goals
 }
 
+// diskShareMin is the part of the disk's own limit, by the interval's bad end, from which Sluice is at
+// that limit: a log of sixteen partitions is not one file written by one thread.
+const diskShareMin = 0.9
+
 // sustained is met by 1.5 × Kafka's throughput, or where the disk takes no more.
 func sustained(k []report.Side) report.Goal {
-	g := of("kafka-sustained",
-		"… sustained, at least 1.5 × or the disk's limit (85 % of sustained O_DIRECT appends)",
-		"produced_mb_s", stats.AtLeast, 1.5, k, "kafka-sustained")
+	const id = "kafka-sustained"
+	g := of(id, "… sustained, at least 1.5 × or the disk's limit (90 % of O_DIRECT appends beside it)",
+		"produced_mb_s", stats.AtLeast, 1.5, k, id)
 	g.Label = "sustained"
 	g.Or = &report.Goal{
-		Of: g.Of, Metric: "produced_mb_s", Kind: stats.AtLeast, Bound: 0.85, Label: "sustained",
-		Against: []report.Side{{Limit: limits.DirectSustained}},
+		Of: g.Of, Metric: "produced_mb_s", Kind: stats.AtLeast, Bound: diskShareMin, Label: "sustained",
+		Against: []report.Side{{Target: LimitDisk, Case: DiskCase(id)}},
+		Rows:    map[string][]string{id: {limits.DirectSustained}},
 	}
 	return g
 }

@@ -18,10 +18,27 @@ const supersededDir = "superseded"
 // supersede moves the raw results of a case out of the report's way, together, into a folder of
 // their own. It does nothing where there are none.
 func (o *Options) supersede(id string) error {
-	old, err := filepath.Glob(filepath.Join(o.rawDir(), id+"-[0-9][0-9]-*.json"))
+	old, err := o.rawFiles(id, "[0-9][0-9]")
 	if err != nil || len(old) == 0 {
 		return err
 	}
+	return o.moveAway(id, old)
+}
+
+// rawFiles are the raw results of a case, packed or not. pair is a pattern of two characters.
+func (o *Options) rawFiles(id, pair string) ([]string, error) {
+	var all []string
+	for _, ending := range []string{".json", ".json.gz"} {
+		files, err := filepath.Glob(filepath.Join(o.rawDir(), id+"-"+pair+"-*"+ending))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, files...)
+	}
+	return all, nil
+}
+
+func (o *Options) moveAway(id string, files []string) error {
 	dir := ""
 	for n := 1; dir == ""; n++ {
 		dir = filepath.Join(o.Out, supersededDir, fmt.Sprintf("%s.%d", id, n))
@@ -34,8 +51,8 @@ func (o *Options) supersede(id string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	o.say("case %s: %d earlier results were moved to %s", id, len(old), dir)
-	for _, path := range old {
+	o.say("case %s: %d earlier results were moved to %s", id, len(files), dir)
+	for _, path := range files {
 		if err := os.Rename(path, filepath.Join(dir, filepath.Base(path))); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"sluice/benchmarks/limits"
 	"sluice/benchmarks/result"
+	"sluice/benchmarks/workload"
 )
 
 // A broker is stopped only once what its turn wrote is off the disk.
@@ -56,8 +57,9 @@ func TestRawResultsAreKept(t *testing.T) {
 	write := func(id, target string, bytes int64) {
 		t.Helper()
 		r := &result.Result{
+			Schema: result.SchemaVersion, Spec: workload.Spec{Mode: workload.Produce},
 			Target: result.Target{Name: target}, Plan: result.Plan{Case: id},
-			Produced: result.Count{Bytes: bytes},
+			Produced: result.Count{Records: 1, Bytes: bytes},
 		}
 		if err := o.keep(r); err != nil {
 			t.Fatal(err)

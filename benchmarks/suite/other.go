@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"sluice/benchmarks/measure"
 	"sluice/benchmarks/peers"
 	"sluice/benchmarks/result"
 	"sluice/benchmarks/workload"
@@ -22,52 +22,56 @@ import (
 const startPairs = 5
 
 // runStarts times brokers from exec to the first acknowledged record, on an empty data dir.
-func (o *Options) runStarts(ctx context.Context, brokers *stable, turn *int) error {
-	contenders := o.contenders([]Contender{kafka, sluice})
-	pairs := startPairs
-	if o.PairsMax > 0 {
-		pairs = min(pairs, o.PairsMax)
+func (s *stage) runStarts(ctx context.Context) error {
+	contenders := s.contenders([]Contender{kafka, sluice})
+	if len(contenders) == 0 {
+		return nil
 	}
-	if err := brokers.pauseAll(); err != nil {
+	if err := s.brokers.pauseAll(); err != nil {
 		return err
 	}
-	if err := o.supersede(startCase); err != nil {
-		return err
-	}
-	o.say("case %s: %d pairs", startCase, pairs)
-	for pair := range pairs {
-		order := slices.Clone(contenders)
-		if pair%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, c := range order {
-			*turn++
-			if err := o.settle(ctx); err != nil {
+	c := Case{ID: startCase, Title: "Start to first ack", Mode: workload.Produce}
+	return s.carryOut(ctx, rounds{
+		id: startCase, wished: startPairs, names: names(contenders),
+		seconds: func() float64 { return startPairSeconds },
+		pair: func(ctx context.Context, pair int) error {
+			return s.eachTurn(ctx, contenders, pair, func(ctx context.Context, contender Contender) error {
+				t := turnOf{c: c, contender: contender, pair: pair, turn: s.turn}
+				err := s.startTurn(ctx, t)
+				if err != nil && ctx.Err() == nil {
+					err = errors.Join(err, s.keepFailure(t, err))
+				}
 				return err
-			}
-			r, err := o.runStart(ctx, brokers, c)
-			if err != nil {
-				return err
-			}
-			r.Plan = result.Plan{Suite: "Start to first ack", Case: startCase, Pair: pair, Turn: *turn}
-			o.say("  %-20s pair %d: %.4f s", c.Target, pair, r.Figures["start_to_first_ack_s"])
-			if err := o.keep(r); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+			})
+		},
+	})
 }
 
-func (o *Options) runStart(ctx context.Context, brokers *stable, c Contender) (*result.Result, error) {
-	brokers.started++
-	dir := filepath.Join(o.WorkDir, fmt.Sprintf("%s-%d", c.Target, brokers.started))
-	began := time.Now()
-	instance, err := brokers.startPeer(ctx, c, dir)
+func (s *stage) startTurn(ctx context.Context, t turnOf) error {
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
+	r, err := s.runStart(ctx, t.contender)
 	if err != nil {
+		return err
+	}
+	r.Plan = t.plan()
+	s.say("  %-20s pair %d: %.4f s", t.contender.Target, t.pair, r.Figures["start_to_first_ack_s"])
+	return s.keep(r)
+}
+
+func (s *stage) runStart(ctx context.Context, c Contender) (*result.Result, error) {
+	s.brokers.started++
+	dir := filepath.Join(s.WorkDir, fmt.Sprintf("%s-%d", c.Target, s.brokers.started))
+	began := time.Now()
+	host := measure.StartSampler(measure.SamplerOptions{})
+	instance, err := s.brokers.startPeer(ctx, c, dir)
+	if err != nil {
+		host.Stop()
 		return nil, err
 	}
 	firstAck, err := firstAck(ctx, instance)
+	usage := host.Stop()
 	if err = errors.Join(err, instance.Stop(ctx)); err != nil {
 		return nil, err
 	}
@@ -81,6 +85,7 @@ func (o *Options) runStart(ctx context.Context, brokers *stable, c Contender) (*
 			"start_to_first_answer_s": instance.ReadyAfter.Seconds(),
 		},
 		Produced: result.Count{Records: 1, Requests: 1, Seconds: firstAck.Seconds()},
+		Usage:    &usage,
 	}, nil
 }
 
@@ -115,40 +120,55 @@ type natsReport struct {
 
 var natsModes = []string{"publish", "consume"}
 
-// runNATS measures publish and consume throughput of NATS JetStream, three times each.
-func (o *Options) runNATS(ctx context.Context, brokers *stable, turn *int) error {
-	if err := brokers.pauseAll(); err != nil {
+// natsPairs is how often NATS is measured in each of its modes.
+const natsPairs = 3
+
+// runNATS measures publish and consume throughput of NATS JetStream.
+func (s *stage) runNATS(ctx context.Context) error {
+	if len(s.contenders([]Contender{{Target: natsID}})) == 0 {
+		return nil
+	}
+	if err := s.brokers.pauseAll(); err != nil {
 		return err
 	}
-	for _, mode := range natsModes {
-		if err := o.supersede("nats-" + mode); err != nil {
-			return err
-		}
+	var instance *peers.Instance
+	r := rounds{
+		id: natsID + "-" + natsModes[0], beside: natsID + "-" + natsModes[1], wished: natsPairs,
+		names: []string{natsID}, seconds: func() float64 { return natsPairSeconds },
 	}
-	brokers.started++
-	dir := filepath.Join(o.WorkDir, fmt.Sprintf("nats-%d", brokers.started))
-	instance, err := brokers.startPeer(ctx, Contender{Target: "nats"}, dir)
-	if err != nil {
+	r.failed = func(pair int, why error) error {
+		c := Case{ID: r.id, Mode: workload.Produce}
+		return s.keepFailures(c, []Contender{{Target: natsID}}, pair, why)
+	}
+	r.begin = func() (err error) {
+		s.brokers.started++
+		dir := filepath.Join(s.WorkDir, fmt.Sprintf("nats-%d", s.brokers.started))
+		instance, err = s.brokers.startPeer(ctx, Contender{Target: natsID}, dir)
 		return err
 	}
-	for pair := range 3 {
+	r.pair = func(ctx context.Context, pair int) error {
 		for _, mode := range natsModes {
-			*turn++
-			r, runErr := o.natsTurn(ctx, instance, mode)
-			if runErr != nil {
-				return errors.Join(runErr, instance.Stop(context.WithoutCancel(ctx)))
+			s.turn++
+			r, err := s.natsTurn(ctx, instance, mode)
+			if err != nil {
+				return err
 			}
 			r.Plan = result.Plan{
-				Suite: "NATS JetStream, 1 KiB messages, 16 streams: throughput only", Case: "nats-" + mode,
-				Pair: pair, Turn: *turn,
+				Suite: "NATS JetStream, 1 KiB messages, 16 streams: throughput only", Case: natsID + "-" + mode,
+				Pair: pair, Turn: s.turn,
 			}
-			o.say("  nats %s pair %d: %s", mode, pair, brief(r))
-			if err := o.keep(r); err != nil {
-				return errors.Join(err, instance.Stop(context.WithoutCancel(ctx)))
+			s.say("  nats %s pair %d: %s", mode, pair, brief(r))
+			if err := s.keep(r); err != nil {
+				return err
 			}
 		}
+		return nil
 	}
-	return instance.Stop(ctx)
+	err := s.carryOut(ctx, r)
+	if instance != nil {
+		err = errors.Join(err, instance.Stop(context.WithoutCancel(ctx)))
+	}
+	return err
 }
 
 func (o *Options) natsTurn(ctx context.Context, i *peers.Instance, mode string) (*result.Result, error) {
@@ -167,7 +187,10 @@ func (o *Options) natsTurn(ctx context.Context, i *peers.Instance, mode string) 
 		Target:  result.Target{Name: i.Name, Version: i.Version, Addr: i.Addr, Command: i.Command},
 		Command: append([]string{filepath.Base(i.Driver)}, args...),
 	}
+	host := measure.StartSampler(measure.SamplerOptions{})
 	out, err := cmd.Output()
+	usage := host.Stop()
+	r.Usage = &usage
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

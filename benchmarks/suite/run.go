@@ -11,14 +11,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"sluice/benchmarks/limits"
-	"sluice/benchmarks/measure"
 	"sluice/benchmarks/peers"
 	"sluice/benchmarks/report"
-	"sluice/benchmarks/result"
 	"sluice/tuning"
 )
 
@@ -36,10 +33,19 @@ type Options struct {
 	Only *regexp.Regexp
 	// Targets chooses contenders by their names; nil is all of them.
 	Targets *regexp.Regexp
-	// Scale multiplies all times, PairsMax bounds the pairs of each case (0: as planned); both are for
-	// trying. A report made so says how long its runs were.
-	Scale    float64
-	PairsMax int
+	// Scale multiplies all times, for trying; a report made so says how long its runs were. Pairs is
+	// how many pairs that count each case shall have (0: as planned).
+	Scale float64
+	Pairs int
+	// Repeats is how many pairs more a case may get in place of those that were lost to stolen time,
+	// at most as many as it shall have.
+	Repeats int
+	// More goes on with cases that Out has pairs of, rather than beginning them anew, and leaves out
+	// what is complete.
+	More bool
+	// For, if not 0, begins no pair that would not be done after so long by Estimate. Run then returns
+	// ErrUnfinished, and goes on with More. One pair is always carried out.
+	For time.Duration
 	// WarmUp is how long Apache Kafka is put under load before its first turn, divided over
 	// large batches, small ones, end to end, and fetches.
 	WarmUp time.Duration
@@ -72,9 +78,13 @@ func IDs() []string {
 	return append(ids, startCase, natsID)
 }
 
-// Run carries out the plan. A run that fails is recorded as failed and the suite goes on; an error
-// means that a broker could not be started or the folder not be written. Whatever happens, no broker
-// is left running.
+// ErrUnfinished says that time was up before the plan was done (Options.For).
+var ErrUnfinished = errors.New("time is up before the plan is done; the same command with -more goes on")
+
+// Run carries out the plan. A run that fails is recorded as failed and the case goes on. A broker
+// that cannot be started or kept fails its case: that is recorded too, the plan goes on, and Run
+// returns the reasons at the end. Only the end of ctx, or of the time, ends it early. Whatever
+// happens, no broker is left running.
 func Run(ctx context.Context, o Options) (err error) {
 	if err := o.prepare(); err != nil {
 		return err
@@ -83,33 +93,59 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	brokers := newStable(&o, programs)
-	defer func() { err = errors.Join(err, brokers.close(context.WithoutCancel(ctx))) }()
-	if o.wants(limitsID) {
-		if err := o.boxLimits(ctx, programs); err != nil {
-			return err
-		}
-	}
-	turn := 0
-	for _, c := range Cases() {
-		if !o.wants(c.ID) {
+	s := &stage{Options: &o, programs: programs, brokers: newStable(&o, programs), began: time.Now()}
+	defer func() { err = errors.Join(err, s.brokers.close(context.WithoutCancel(ctx))) }()
+	for _, step := range s.steps() {
+		if !o.wants(step.id) {
 			continue
 		}
-		if err := o.runCase(ctx, brokers, c, &turn); err != nil {
-			return fmt.Errorf("case %s: %w", c.ID, err)
+		err := step.run(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return errors.Join(ctx.Err(), o.serverLimits())
+		case errors.Is(err, ErrUnfinished):
+			o.say("case %s: time is up", step.id)
+			return errors.Join(s.failed(), err, o.serverLimits())
+		case err != nil:
+			o.say("case %s FAILED: %v", step.id, err)
+			s.failures = append(s.failures, fmt.Errorf("case %s: %w", step.id, err))
+			s.brokers.recover(ctx)
 		}
 	}
-	if o.wants(startCase) {
-		if err := o.runStarts(ctx, brokers, &turn); err != nil {
-			return fmt.Errorf("case %s: %w", startCase, err)
-		}
+	return errors.Join(s.failed(), o.serverLimits())
+}
+
+// stage is a plan that is being carried out.
+type stage struct {
+	*Options
+	programs limits.Programs
+	brokers  *stable
+	began    time.Time
+	turn     int // the last turn's number
+	rounds   int // pairs carried out so far
+	failures []error
+}
+
+// step is one thing that Only can choose.
+type step struct {
+	id  string
+	run func(context.Context) error
+}
+
+func (s *stage) steps() []step {
+	all := []step{{limitsID, s.boxLimits}}
+	for _, c := range Cases() {
+		all = append(all, step{c.ID, func(ctx context.Context) error { return s.runCase(ctx, c) }})
 	}
-	if o.wants(natsID) && len(o.contenders([]Contender{{Target: natsID}})) > 0 {
-		if err := o.runNATS(ctx, brokers, &turn); err != nil {
-			return fmt.Errorf("case %s: %w", natsID, err)
-		}
+	return append(all, step{startCase, s.runStarts}, step{natsID, s.runNATS})
+}
+
+// failed joins what went wrong, nil if nothing did.
+func (s *stage) failed() error {
+	if len(s.failures) == 0 {
+		return nil
 	}
-	return o.serverLimits()
+	return fmt.Errorf("%d of the plan's cases failed: %w", len(s.failures), errors.Join(s.failures...))
 }
 
 func (o *Options) rawDir() string { return filepath.Join(o.Out, "raw") }
@@ -164,166 +200,4 @@ func (o *Options) folders() replacer {
 	r = slices.DeleteFunc(r, func(p [2]string) bool { return !filepath.IsAbs(p[0]) || len(p[0]) < 2 })
 	slices.SortStableFunc(r, func(a, b [2]string) int { return len(b[0]) - len(a[0]) })
 	return r
-}
-
-// contenders are those of a case that Targets chooses.
-func (o *Options) contenders(all []Contender) []Contender {
-	var chosen []Contender
-	for _, c := range all {
-		if o.Targets == nil || o.Targets.MatchString(c.Target) {
-			chosen = append(chosen, c)
-		}
-	}
-	return chosen
-}
-
-// runCase carries out one case, turn by turn.
-func (o *Options) runCase(ctx context.Context, brokers *stable, c Case, turn *int) error {
-	pairs := c.Pairs
-	if o.PairsMax > 0 {
-		pairs = min(pairs, o.PairsMax)
-	}
-	contenders := o.contenders(c.Contenders)
-	if len(contenders) == 0 {
-		return nil
-	}
-	if err := o.supersede(c.ID); err != nil {
-		return err
-	}
-	rate := 0.0
-	if c.Half != "" {
-		var err error
-		if rate, err = o.halfOf(c.Half); err != nil {
-			return err
-		}
-	}
-	o.say("case %s: %d pairs", c.ID, pairs)
-	for pair := range pairs {
-		order := slices.Clone(contenders)
-		if pair%2 == 1 {
-			slices.Reverse(order)
-		}
-		for _, contender := range order {
-			*turn++
-			t := turnOf{c: c, contender: contender, pair: pair, turn: *turn, rate: rate}
-			if err := o.runTurn(ctx, brokers, t); err != nil {
-				return errors.Join(err, brokers.endCase(context.WithoutCancel(ctx)))
-			}
-		}
-	}
-	return brokers.endCase(ctx)
-}
-
-type turnOf struct {
-	c          Case
-	contender  Contender
-	pair, turn int
-	rate       float64
-}
-
-// topic is the name of the turn's topic.
-func (t turnOf) topic() string { return fmt.Sprintf("bench-%d", t.turn) }
-
-// runTurn lets one contender have its turn while the others stand still.
-func (o *Options) runTurn(ctx context.Context, brokers *stable, t turnOf) error {
-	b, err := brokers.get(ctx, t.contender)
-	if err != nil {
-		return err
-	}
-	if err := o.settle(ctx); err != nil {
-		return err
-	}
-	if err := b.resume(ctx); err != nil {
-		return err
-	}
-	args := append(slices.Clone(t.c.Args), "--topic", t.topic(),
-		"--warmup", o.scaled(t.c.Warmup).String(), "--duration", o.scaled(t.c.Duration).String())
-	if t.rate > 0 {
-		args = append(args, "--rate", strconv.FormatFloat(t.rate, 'f', 0, 64))
-	}
-	r, err := o.bench(ctx, b, string(t.c.Mode), args)
-	if err != nil {
-		return err
-	}
-	r.Plan = result.Plan{Suite: t.c.Title, Case: t.c.ID, Pair: t.pair, Turn: t.turn}
-	o.say("  %-20s pair %d: %s", t.contender.Target+t.contender.Variant(), t.pair, brief(r))
-	return errors.Join(o.keep(r), brokers.endTurn(ctx, t.contender, t.topic()))
-}
-
-// keep writes a raw result.
-func (o *Options) keep(r *result.Result) error {
-	name := fmt.Sprintf("%s-%02d-%s", r.Plan.Case, r.Plan.Pair, r.Target.Name)
-	if r.Target.Variant != "" {
-		name += "-" + word.ReplaceAllString(r.Target.Variant, "_")
-	}
-	path := filepath.Join(o.rawDir(), name+".json")
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("%s is there already, and raw results are never written over", path)
-	}
-	return o.writeJSON(path, r)
-}
-
-var word = regexp.MustCompile(`[^A-Za-z0-9.]+`)
-
-// brief is a result in a line of the log.
-func brief(r *result.Result) string {
-	text := ""
-	if r.Produced.Bytes > 0 {
-		text += fmt.Sprintf(" %.0f MB/s in, %.0f requests/s", r.Produced.MBPerSecond(),
-			r.Produced.RequestsPerSecond())
-	}
-	if r.Consumed.Bytes > 0 {
-		text += fmt.Sprintf(" %.0f MB/s out", r.Consumed.MBPerSecond())
-	}
-	for _, stage := range []string{result.StageAck, result.StageE2E} {
-		if h := r.Stages[stage]; h != nil && h.Count() > 0 {
-			text += fmt.Sprintf(" %s p50 %.0f p99 %.0f µs", stage,
-				float64(h.Percentile(50))/1e3, float64(h.Percentile(99))/1e3)
-		}
-	}
-	if r.Error != "" {
-		text += " FAILED: " + r.Error
-	}
-	for _, why := range r.Invalid {
-		text += " INVALID: " + why
-	}
-	return text
-}
-
-// Settling: the next turn begins when no more than this is left to be written out, or, where other
-// programs keep writing, after settleMax.
-const (
-	settledBytes = 64 << 20
-	settleMax    = 60 * time.Second
-)
-
-// settle waits until the kernel has written out what earlier turns left.
-func (o *Options) settle(ctx context.Context) error {
-	host, err := measure.OpenHost("")
-	if err != nil {
-		return err
-	}
-	deadline := time.Now().Add(settleMax)
-	for {
-		if err := syncFileSystem(o.WorkDir); err != nil {
-			return err
-		}
-		var sample measure.HostSample
-		if err := host.Sample(&sample); err != nil {
-			return err
-		}
-		left := sample.Pages.DirtyBytes + sample.Pages.WritebackBytes
-		if left <= settledBytes {
-			return ctx.Err()
-		}
-		if time.Now().After(deadline) {
-			o.say("  %d MB are still to be written out; going on", left/1e6)
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }

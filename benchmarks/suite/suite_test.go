@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,15 +93,26 @@ func TestGoalsAreAboutThePlan(t *testing.T) {
 		for _, contender := range c.Contenders {
 			sides[c.ID] = append(sides[c.ID], strings.TrimSpace(contender.Target+" "+contender.Variant()))
 		}
+		if c.Disk {
+			sides[DiskCase(c.ID)] = []string{LimitDisk}
+		}
 	}
 	for _, g := range Goals() {
 		if err := g.Validate(); err != nil {
 			t.Errorf("goal %s: %v", g.ID, err)
 		}
+		all := append([]report.Side{g.Of}, g.Against...)
+		if g.Or != nil {
+			all = append(all, g.Or.Against...)
+		}
+		if g.Ceiling != nil {
+			all = append(all, report.Side{Target: g.Ceiling.Target})
+		}
 		for _, id := range g.Cases {
-			for _, s := range append([]report.Side{g.Of}, g.Against...) {
-				if name := strings.TrimSpace(s.Target + " " + s.Variant); !slices.Contains(sides[id], name) {
-					t.Errorf("goal %s: case %s has no %q, only %q", g.ID, id, name, sides[id])
+			for _, s := range all {
+				of := cmp.Or(s.Case, id)
+				if name := strings.TrimSpace(s.Target + " " + s.Variant); !slices.Contains(sides[of], name) {
+					t.Errorf("goal %s: case %s has no %q, only %q", g.ID, of, name, sides[of])
 				}
 			}
 		}
@@ -114,7 +126,7 @@ func TestSuite(t *testing.T) {
 	}
 	o := Options{
 		Out: t.TempDir(), WorkDir: t.TempDir(), Binary: sluiceBinary(t),
-		Scale: 0.1, PairsMax: 2, Log: io.Discard,
+		Scale: 0.1, Pairs: 2, Log: io.Discard,
 		Only:    regexp.MustCompile(`^(fetch-64k-1c-reading|small-64c)$`),
 		Targets: regexp.MustCompile(`^(limit-.*|sluice)$`),
 	}
