@@ -132,8 +132,8 @@ func alive(pid int) bool {
 
 func (r *run) died() bool { return r.pid > 0 && !alive(r.pid) }
 
-// watchBroker cancels the run once the broker's process is gone. The returned function ends the
-// watch.
+// watchBroker cancels the run once the broker's process is gone, or its disk nearly full. The
+// returned function ends the watch.
 func (r *run) watchBroker(cancel context.CancelCauseFunc) (stop func()) {
 	if r.pid == 0 {
 		return func() {}
@@ -143,6 +143,7 @@ func (r *run) watchBroker(cancel context.CancelCauseFunc) (stop func()) {
 		every = 250 * time.Millisecond
 	}
 	done, stopped := make(chan struct{}), make(chan struct{})
+	disk := r.newDiskGuard()
 	go func() {
 		defer close(stopped)
 		ticker := time.NewTicker(every)
@@ -154,6 +155,10 @@ func (r *run) watchBroker(cancel context.CancelCauseFunc) (stop func()) {
 			case <-ticker.C:
 				if r.died() {
 					cancel(&brokerDiedError{r.pid})
+					return
+				}
+				if err := disk.look(); err != nil {
+					cancel(err)
 					return
 				}
 			}

@@ -39,8 +39,9 @@ type Options struct {
 	// Client carries the run out; nil takes the one that Spec.Client and Spec.Mode name.
 	Client drive.Client
 
-	// clock and watch are replaced by tests of this package.
+	// These are replaced by tests of this package.
 	watchEvery time.Duration
+	freeBytes  func(dir string) (uint64, error)
 }
 
 // dialTimeout bounds the search for a broker that answers. It is short because a person waits.

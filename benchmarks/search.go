@@ -2,8 +2,10 @@ package benchmarks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"sluice/benchmarks/result"
 	"sluice/benchmarks/workload"
@@ -23,19 +25,24 @@ const (
 // is claimed.
 func (r *run) search(ctx context.Context) error {
 	var last *seen
+	failed := false
 	try := func(rate float64, confirms bool) (result.SearchStep, error) {
 		step := result.SearchStep{Rate: rate, Confirms: confirms}
 		if err := r.fresh(ctx, len(r.res.Steps)); err != nil {
 			return step, err
 		}
 		s := r.carry(ctx, stepSpec(r.spec, rate))
-		if s.err != nil {
+		if s.err != nil && (failed || !r.tooMuch(ctx, s.err)) {
 			if last == nil {
 				last = s
 			}
 			return step, s.err
 		}
-		held(r.spec, s, &step)
+		if failed = s.err != nil; failed {
+			step.Invalid = sentence(s.err)
+		} else {
+			held(r.spec, s, &step)
+		}
 		if step.Held && confirms {
 			last = s
 		}
@@ -60,8 +67,19 @@ func (r *run) search(ctx context.Context) error {
 	return nil
 }
 
-// fresh makes the topics anew before each step but the first, so that all steps begin alike and a
-// search needs the space of one. Topics that were there before the run stay as they are.
+// tooMuch says that a step which failed may have failed because of its rate: lower ones held, and the
+// broker and its disk are there. Twice in a row is no matter of the rate.
+func (r *run) tooMuch(ctx context.Context, err error) bool {
+	var died *brokerDiedError
+	var full *diskFullError
+	if ctx.Err() != nil || errors.As(err, &died) || errors.As(err, &full) {
+		return false
+	}
+	return slices.ContainsFunc(r.res.Steps, func(s result.SearchStep) bool { return s.Held })
+}
+
+// fresh makes the topics anew before each step but the first, so that all steps begin alike. How
+// much of earlier steps is on the disk still is up to the broker's file.delete.delay.ms. Topics that were there before the run stay as they are.
 func (r *run) fresh(ctx context.Context, steps int) error {
 	if steps == 0 || r.topics == nil || len(r.topics.created) != len(r.topics.names) {
 		return nil

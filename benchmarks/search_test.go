@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,51 @@ func TestSearchRun(t *testing.T) {
 	if err != nil || res.Error != "every request failed for 5s: A" || res.Errors["A"] != 5 || len(res.Steps) != 0 {
 		t.Errorf("%v %+v", err, res)
 	}
+}
+
+// TestSearchOverload: a rate at which every request fails did not hold, if lower ones did; failing
+// again at a lower one, or the end of the broker or its disk, ends the search.
+func TestSearchOverload(t *testing.T) {
+	f := func(from, limit, broken float64, failure error, steps, want string) {
+		t.Helper()
+		var rates []string
+		client := func(_ context.Context, _ drive.Target, s workload.Spec, h drive.Hooks) (drive.Outcome, error) {
+			rates = append(rates, fmt.Sprintf("%.0f", s.Rate))
+			h.Begin()
+			h.End()
+			if s.Rate > broken {
+				return drive.Outcome{Errors: map[string]int64{"UNANSWERED": 9}}, failure
+			}
+			out := well(s)
+			out.Produced.Records = int64(s.Rate * 30)
+			p99 := int64(time.Millisecond)
+			if s.Rate > limit {
+				p99 = int64(time.Second)
+			}
+			out.Stages["ack"], out.Stages["lag"] = histogram(10, p99), histogram(10, 1)
+			return out, nil
+		}
+		res, err := Run(t.Context(), Options{
+			Target: drive.Target{Raw: true}, BrokerPid: -1, Admin: "-", Client: client,
+			Spec: workload.Spec{Search: &workload.Search{
+				P99: workload.Duration(5 * time.Millisecond), From: from, Precision: 0.5,
+			}},
+		})
+		if got := strings.Join(rates, " "); err != nil || got != steps || !strings.Contains(res.Error, want) ||
+			(want == "") != (res.Error == "") {
+			t.Errorf("%v %q\ngot  %s\nwant %s", err, res.Error, got, steps)
+		}
+		told := slices.ContainsFunc(res.Steps, func(s result.SearchStep) bool { return s.Invalid == failure.Error() })
+		if want == "" && (res.AskedRate != limit || len(res.Errors) > 0 || !told) {
+			t.Errorf("rate %g, errors %v, steps %+v", res.AskedRate, res.Errors, res.Steps)
+		}
+	}
+	failing := errors.New("every request failed for 5s: UNANSWERED (9)")
+	f(1000, 1500, 1600, failing, "1000 2000 1500 1500 1500", "")
+	f(1000, 2000, 3000, failing, "1000 2000 4000 3000 2000 2000", "")
+	f(1000, 9000, 2000, failing, "1000 2000 4000 3000", "every request failed")
+	f(1000, 9000, 500, failing, "1000", "every request failed")
+	f(1000, 9000, 2000, &diskFullError{"/data", 1e6}, "1000 2000 4000", "the disk is nearly full")
 }
 
 // TestSearchTopics: each step has topics of its own, and none is left.
