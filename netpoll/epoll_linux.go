@@ -27,6 +27,8 @@ type link struct {
 	unflushed bool
 	sending   bool
 	listed    bool // on a ready list
+	// serving is set while the connection has its turn, at whose end it is listed if that is due.
+	serving bool
 	// hungry is set when the last turn ended with the quota used up.
 	hungry bool
 	next   *Conn
@@ -150,7 +152,7 @@ func (p *epoll) send(c *Conn) {
 func (p *epoll) list(c *Conn) {
 	l := &c.link
 	switch {
-	case l.listed || !c.canReceive() && !c.canSend():
+	case l.listed || l.serving || !c.canReceive() && !c.canSend():
 	case l.hungry:
 		p.hungry.push(c)
 	default:
@@ -321,7 +323,9 @@ func (p *epoll) serveNext(q *readyList) bool {
 	if c.doomed {
 		return true
 	}
+	c.link.serving = true
 	p.serveConn(c)
+	c.link.serving = false
 	if !c.doomed {
 		p.list(c)
 	}

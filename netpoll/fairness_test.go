@@ -226,3 +226,21 @@ func TestEndInOneEvent(t *testing.T) {
 		t.Errorf("%d bytes answered the last request", n)
 	}
 }
+
+// A connection whose turn answered all there was is on no list: the reactor sleeps next, and does
+// not make a turn for nothing first.
+func TestNothingLeftAfterAnswer(t *testing.T) {
+	t.Parallel()
+	h := newHand(t, &handler{frame: echo})
+	_, peer := h.connect()
+	h.turns(2)
+	h.write(peer, framed([]byte("ping")))
+	h.turns(1)
+	p := h.r.poller.(*epoll)
+	if n := p.fresh.count + p.hungry.count; n != 0 {
+		t.Errorf("%d connections are listed after their answers", n)
+	}
+	if n := h.received(peer); n != 8 {
+		t.Errorf("%d bytes answer the ping", n)
+	}
+}
