@@ -172,14 +172,6 @@ func (op *produceOp) check(i int) {
 		it.errors = append([]wire.RecordError(nil), invalid.Records...)
 		return
 	}
-	if info.Transactional {
-		// No transaction can be open: there is no coordinator yet (KIP-890).
-		it.code = wire.CodeInvalidTxnState
-		if q.Version >= 11 {
-			it.code = wire.CodeTransactionAbortable
-		}
-		return
-	}
 	batch := info.Batch
 	if info.Rewrite {
 		if batch = op.rewrite(it, &info, settings); batch == nil {
@@ -189,6 +181,9 @@ func (op *produceOp) check(i int) {
 	it.append.Batch = batch
 	it.append.LeaderEpoch = it.replica.leaderEpoch.Load()
 	it.append.Origin = partition.FromClient
+	if q.Version >= produceAdds {
+		it.append.TxnVersion = partition.TxnVersionEpochs
+	}
 	it.append.NowMs = rules.NowMs
 	it.replica.topic.metrics.in(len(batch), int(info.Count))
 	op.bytes += int64(len(batch))
@@ -216,7 +211,7 @@ func (op *produceOp) submit(i int) {
 	it := &op.items[i]
 	log := it.replica.log.Load()
 	if log.TrySubmit(&it.append) {
-		if op.mustWait(it) {
+		if it.append.Unverified || op.mustWait(it) {
 			op.keep() // The answer will come after this turn, and names the request's topics.
 		}
 		op.settle(i)
@@ -265,6 +260,10 @@ func (op *produceOp) mustWait(it *produceItem) bool {
 // settle takes one partition on from the outcome of its append; any goroutine.
 func (op *produceOp) settle(i int) {
 	it := &op.items[i]
+	if it.append.Unverified {
+		op.verify(i)
+		return
+	}
 	it.code = it.append.Code
 	if it.code == wire.CodeNone && op.acks == replication.AcksAll {
 		waiting, code := it.replica.awaitAck(&it.ack, it.append.LastOffset)

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"sluice/engine/catalog/config"
+	"sluice/engine/txn"
 	"sluice/wire"
 )
 
@@ -14,15 +15,33 @@ import (
 const noProducer = -1
 
 // handleInitProducerID gives an idempotent producer its id (KIP-98): a fresh one with epoch 0, also
-// when the producer brings an id of its own, as ids need no fencing without a transactional id.
-func handleInitProducerID(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
+// when the producer brings an id of its own, as ids need no fencing without a transactional id. With
+// one, the transaction's coordinator answers.
+func handleInitProducerID(b *Broker, to *answerTo, q kmsg.Request) {
 	req := q.(*kmsg.InitProducerIDRequest)
 	p := kmsg.NewPtrInitProducerIDResponse()
 	p.ProducerID, p.ProducerEpoch = noProducer, noProducer
-	p.ErrorCode = checkInitProducerID(req, transactionTimeoutMaxMs(b.cfg.Static))
-	if p.ErrorCode != wire.CodeNone {
-		return p
+	switch {
+	case (req.ProducerID == noProducer) != (req.ProducerEpoch == noProducer):
+		p.ErrorCode = wire.CodeInvalidRequest
+		to.answer(p)
+	case req.TransactionalID != nil && *req.TransactionalID == "":
+		p.ErrorCode = wire.CodeInvalidRequest
+		to.answer(p)
+	case req.TransactionalID != nil:
+		in := &txn.Input{
+			Kind: txn.InitProducerID, Request: req, Version: req.Version,
+			TransactionalID: *req.TransactionalID,
+		}
+		b.offer(in)
+		b.toTxn(in, func(response any) { to.answer(response.(kmsg.Response)) })
+	default:
+		to.answer(b.newProducer(p))
 	}
+}
+
+// newProducer gives an id to a producer without a transactional id.
+func (b *Broker) newProducer(p *kmsg.InitProducerIDResponse) *kmsg.InitProducerIDResponse {
 	id, err := b.producerID()
 	if err != nil {
 		// Kafka's code for "no block of ids has arrived yet", which every client retries.
@@ -32,23 +51,6 @@ func handleInitProducerID(b *Broker, _ *request, q kmsg.Request) kmsg.Response {
 	}
 	p.ProducerID, p.ProducerEpoch = id, 0
 	return p
-}
-
-// checkInitProducerID refuses what cannot be served. Transactional ids need a coordinator, which
-// this broker has none of: COORDINATOR_NOT_AVAILABLE says just that, and promises nothing.
-func checkInitProducerID(req *kmsg.InitProducerIDRequest, timeoutMaxMs int32) int16 {
-	switch {
-	case (req.ProducerID == noProducer) != (req.ProducerEpoch == noProducer):
-		return wire.CodeInvalidRequest
-	case req.TransactionalID == nil:
-		return wire.CodeNone
-	case *req.TransactionalID == "":
-		return wire.CodeInvalidRequest
-	case req.TransactionTimeoutMillis <= 0 || req.TransactionTimeoutMillis > timeoutMaxMs:
-		return wire.CodeInvalidTransactionTimeout
-	default:
-		return wire.CodeCoordinatorNotAvailable
-	}
 }
 
 // transactionTimeoutMaxMs is transaction.max.timeout.ms, which cannot change while the broker runs.

@@ -1,6 +1,11 @@
 package broker
 
-import "sluice/wire"
+import (
+	"cmp"
+	"slices"
+
+	"sluice/wire"
+)
 
 // apiTable is the set of APIs that this broker serves: what it advertises is what is in it.
 type apiTable struct {
@@ -30,6 +35,9 @@ func newAPITable(m *metrics) *apiTable {
 	control := func(key int16, pool poolKind, h controlHandler) {
 		t.add(&api{spec: wire.APIByKey(key), control: h, pool: pool, stats: m.api(key)})
 	}
+	async := func(key int16, pool poolKind, h asyncHandler) {
+		t.add(&api{spec: wire.APIByKey(key), async: h, pool: pool, stats: m.api(key)})
+	}
 	inline(wire.KeyProduce, handleProduce)
 	inline(wire.KeyFetch, handleFetch)
 	control(wire.KeyListOffsets, queries, handleListOffsets)
@@ -38,7 +46,6 @@ func newAPITable(m *metrics) *apiTable {
 	control(wire.KeyCreateTopics, changes, handleCreateTopics)
 	control(wire.KeyDeleteTopics, changes, handleDeleteTopics)
 	control(wire.KeyDeleteRecords, changes, handleDeleteRecords)
-	control(wire.KeyInitProducerID, changes, handleInitProducerID)
 	control(wire.KeyOffsetForLeaderEpoch, queries, handleOffsetForLeaderEpoch)
 	control(wire.KeyDescribeConfigs, queries, handleDescribeConfigs)
 	control(wire.KeyAlterConfigs, changes, handleAlterConfigs)
@@ -46,6 +53,43 @@ func newAPITable(m *metrics) *apiTable {
 	control(wire.KeyCreatePartitions, changes, handleCreatePartitions)
 	control(wire.KeyIncrementalAlterConfigs, changes, handleIncrementalAlterConfigs)
 	control(wire.KeyDescribeCluster, queries, handleDescribeCluster)
+	control(wire.KeyDescribeProducers, queries, handleDescribeProducers)
 	control(wire.KeyDescribeTopicPartitions, queries, handleDescribeTopicPartitions)
+	addCoordination(control, async)
+	slices.SortFunc(t.ranges, func(a, b wire.APIRange) int { return cmp.Compare(a.Key, b.Key) })
 	return t
+}
+
+// addCoordination lists the APIs of groups and transactions.
+func addCoordination(
+	control func(key int16, pool poolKind, h controlHandler),
+	async func(key int16, pool poolKind, h asyncHandler),
+) {
+	// These two may have to wait for the metadata journal.
+	control(wire.KeyFindCoordinator, changes, handleFindCoordinator)
+	async(wire.KeyInitProducerID, changes, handleInitProducerID)
+	for _, x := range []struct {
+		key int16
+		h   asyncHandler
+	}{
+		{wire.KeyOffsetCommit, handleOffsetCommit},
+		{wire.KeyOffsetFetch, handleOffsetFetch},
+		{wire.KeyJoinGroup, handleJoinGroup},
+		{wire.KeyHeartbeat, handleHeartbeat},
+		{wire.KeyLeaveGroup, handleLeaveGroup},
+		{wire.KeySyncGroup, handleSyncGroup},
+		{wire.KeyDescribeGroups, handleDescribeGroups},
+		{wire.KeyListGroups, handleListGroups},
+		{wire.KeyDeleteGroups, handleDeleteGroups},
+		{wire.KeyOffsetDelete, handleOffsetDelete},
+		{wire.KeyAddPartitionsToTxn, handleAddPartitionsToTxn},
+		{wire.KeyAddOffsetsToTxn, handleAddOffsetsToTxn},
+		{wire.KeyEndTxn, handleEndTxn},
+		{wire.KeyWriteTxnMarkers, handleWriteTxnMarkers},
+		{wire.KeyTxnOffsetCommit, handleTxnOffsetCommit},
+		{wire.KeyDescribeTransactions, handleDescribeTransactions},
+		{wire.KeyListTransactions, handleListTransactions},
+	} {
+		async(x.key, coordination, x.h)
+	}
 }

@@ -11,7 +11,9 @@ import (
 
 	"sluice/engine/catalog"
 	"sluice/engine/catalog/config"
+	"sluice/engine/group"
 	"sluice/engine/partition"
+	"sluice/engine/txn"
 	"sluice/netpoll"
 	"sluice/pagecache"
 	"sluice/wire"
@@ -59,9 +61,14 @@ type Broker struct {
 	apis     *apiTable
 	metrics  *metrics
 	refusals throttle
-	pools    [2]*controlPool
+	pools    [poolCount]*controlPool
 	// largeControl admits one large control request to the decoder at a time.
 	largeControl sync.Mutex
+	// groups and txns are the coordinators.
+	groups *coordinatorHost[*group.Input]
+	txns   *coordinatorHost[*txn.Input]
+	// creatingInternal admits one creation of a coordinators' topic at a time.
+	creatingInternal sync.Mutex
 	// creating admits one automatic creation of topics at a time to the query workers.
 	creating sync.Mutex
 	// fetchesWaiting counts long polls in wait, for metrics.
@@ -187,6 +194,20 @@ type producerIDs struct {
 	// mu guards the block. A new block is allocated with it held: callers wait for it anyway.
 	mu         sync.Mutex
 	next, last int64 // ids next..last-1 are free
+	spare      []int64
+}
+
+// spareIDsMax bounds the ids that are kept for the next one who asks; more are forgotten, of which
+// there are enough.
+const spareIDsMax = 1024
+
+// giveBack takes an id that nobody has used.
+func (p *producerIDs) giveBack(id int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.spare) < spareIDsMax {
+		p.spare = append(p.spare, id)
+	}
 }
 
 // producerID returns an id that no other producer has or will have (KIP-98).
@@ -194,6 +215,11 @@ func (b *Broker) producerID() (int64, error) {
 	p := &b.ids
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n := len(p.spare); n > 0 {
+		id := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return id, nil
+	}
 	if p.next == p.last {
 		var block catalog.ProducerIDsAssigned
 		var refused catalog.Error

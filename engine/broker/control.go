@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"bytes"
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -14,6 +16,37 @@ import (
 // or nil to close the connection.
 type controlHandler func(b *Broker, r *request, q kmsg.Request) kmsg.Response
 
+// asyncHandler answers a decoded request through to, exactly once, at any time and on any goroutine:
+// what waits for others, as JoinGroup does, holds no worker meanwhile.
+type asyncHandler func(b *Broker, to *answerTo, q kmsg.Request)
+
+// answerTo is where an asynchronous handler's answer goes.
+type answerTo struct {
+	r      *request
+	fromNs int64
+	done   atomic.Bool
+}
+
+// answer sends the response. Only the first call counts: what failed half way may be tried twice.
+func (a *answerTo) answer(p kmsg.Response) {
+	if !a.done.CompareAndSwap(false, true) {
+		return
+	}
+	r := a.r
+	r.waitedNs = r.b.nanotime() - a.fromNs
+	r.fill(p)
+	r.conn.Loop().Post(&r.control)
+}
+
+// fail closes the connection instead of answering.
+func (a *answerTo) fail(cause error) {
+	if !a.done.CompareAndSwap(false, true) {
+		return
+	}
+	a.r.failed = cause
+	a.r.conn.Loop().Post(&a.r.control)
+}
+
 // poolKind says which workers run a handler.
 type poolKind uint8
 
@@ -22,11 +55,16 @@ const (
 	queries poolKind = iota
 	// changes wait for the metadata journal's sync or delete files.
 	changes
+	// coordination is what coordinators answer: it waits for no disk but the append of a few bytes, and
+	// not behind the others.
+	coordination
+	poolCount
 )
 
 const (
-	queryWorkers  = 4
-	changeWorkers = 2
+	queryWorkers        = 4
+	changeWorkers       = 2
+	coordinationWorkers = 4
 	// controlFrameBytesMax bounds a control request. The decoder's structs take up to about 100
 	// bytes for one byte of a hostile frame; 8 MiB is room for naming 100,000 topics at once.
 	controlFrameBytesMax = 8 << 20
@@ -103,6 +141,10 @@ func (b *Broker) dispatchControl(r *request, frame []byte) {
 
 // runControl decodes, handles and encodes on the worker, and posts the rest to the reactor.
 func (r *request) runControl() {
+	if r.api.async != nil {
+		r.runAsync()
+		return
+	}
 	began := r.b.nanotime()
 	r.waitedNs = 0
 	r.failed = r.answerControl()
@@ -129,11 +171,41 @@ func (r *request) answerControl() (err error) {
 	if p == nil {
 		return errUnexpected
 	}
+	r.fill(p)
+	return nil
+}
+
+// fill encodes the response into the chain.
+func (r *request) fill(p kmsg.Response) {
 	p.SetVersion(r.header.APIVersion)
 	r.answered(p)
 	chain := r.begin()
 	chain.Buf = p.AppendTo(chain.Buf)
-	return nil
+}
+
+// runAsync decodes the request and begins to handle it. Once the handler runs, the request belongs
+// to whoever answers it.
+func (r *request) runAsync() {
+	began := r.b.nanotime()
+	r.failed, r.waitedNs = nil, 0
+	// What coordinators keep (subscriptions, assignments) outlives the frame.
+	r.body = bytes.Clone(r.body)
+	q, err := r.decodeControl()
+	to := &answerTo{r: r, fromNs: r.b.nanotime()}
+	r.localNs = to.fromNs - began
+	if err != nil {
+		to.fail(err)
+		return
+	}
+	b, api, version := r.b, r.api, r.header.APIVersion
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("BUG: handler panicked", "api", api.spec.Name, "version", version,
+				"panic", p, "stack", string(debug.Stack()))
+			to.fail(fmt.Errorf("BUG: %v", p))
+		}
+	}()
+	api.async(b, to, q)
 }
 
 func (r *request) decodeControl() (kmsg.Request, error) {

@@ -14,7 +14,9 @@ type api struct {
 	inline func(*request)
 	// control handles the request on a worker: it appends the response's body.
 	control controlHandler
-	// pool is where control runs.
+	// async begins to handle the request on a worker; the answer comes when it comes.
+	async asyncHandler
+	// pool is where control or async runs.
 	pool poolKind
 	// stats are this API's metrics.
 	stats *apiMetrics

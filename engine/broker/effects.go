@@ -60,6 +60,7 @@ func (b *Broker) openTopic(im *catalog.Image, ct *catalog.Topic, found foundLogs
 	replicas := b.newReplicas(t, ct, 0, found)
 	t.replicas.Store(&replicas)
 	b.topics.add(t)
+	b.coordinate(t, replicas)
 	return t
 }
 
@@ -73,6 +74,7 @@ func (b *Broker) growTopic(im *catalog.Image, ct *catalog.Topic) {
 	old := *t.replicas.Load()
 	grown := append(append([]*replica(nil), old...), b.newReplicas(t, ct, len(old), nil)...)
 	t.replicas.Store(&grown)
+	b.coordinate(t, grown[len(old):])
 }
 
 // openersMax bounds the logs of one topic that are opened at once. Making one waits for the disk a few
@@ -191,6 +193,7 @@ func (b *Broker) dropTopic(ct *catalog.Topic) {
 	}
 	t.deleted.Store(true)
 	b.topics.remove(t)
+	b.uncoordinate(t, *t.replicas.Load())
 	for _, r := range *t.replicas.Load() {
 		if r == nil {
 			continue
@@ -205,6 +208,7 @@ func (b *Broker) dropTopic(ct *catalog.Topic) {
 				"dir", r.dir.path, "error", err)
 		}
 	}
+	b.forgetOffsets(t)
 	b.metrics.dropTopic(t.name)
 }
 
@@ -273,6 +277,7 @@ func (b *Broker) dirFailed(d *logDir, err error) {
 		if r.dir == d {
 			r.offline.Store(true)
 			r.waiters.notify(progressUnknown)
+			b.uncoordinate(r.topic, []*replica{r})
 		}
 	})
 }

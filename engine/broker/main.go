@@ -82,6 +82,8 @@ func (b *Broker) Stop(ctx context.Context) error {
 		b.stopWork()
 		b.work.Wait()
 	}
+	// Members that wait for each other would keep the connections from draining.
+	b.closeCoordinators()
 	if b.net != nil {
 		b.endPolls()
 		if err := b.net.Drain(ctx); err != nil {

@@ -33,6 +33,12 @@ func eachError(p kmsg.Response, f func(code int16)) {
 				f(p.Topics[i].Partitions[j].ErrorCode)
 			}
 		}
+	case *kmsg.DescribeProducersResponse:
+		for i := range p.Topics {
+			for j := range p.Topics[i].Partitions {
+				f(p.Topics[i].Partitions[j].ErrorCode)
+			}
+		}
 	case *kmsg.InitProducerIDResponse:
 		f(p.ErrorCode)
 	case *kmsg.DescribeClusterResponse:
@@ -80,5 +86,7 @@ func eachChangeError(p kmsg.Response, f func(code int16)) {
 		for i := range p.Resources {
 			f(p.Resources[i].ErrorCode)
 		}
+	default:
+		eachGroupError(p, f)
 	}
 }

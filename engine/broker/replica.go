@@ -24,10 +24,15 @@ type replica struct {
 	highWatermark atomic.Int64
 	leaderEpoch   atomic.Int32
 	underMinISR   atomic.Bool
-	// leader is guarded by the log's append lock.
-	leader *replication.Leader
+	// leader is guarded by the log's append lock, and so is stableOffset, the last stable offset of
+	// which readers of committed records have been told.
+	leader       *replication.Leader
+	stableOffset int64
 
 	waiters waiters
+	// progress, unless nil, is called when the high watermark has moved, inside the append lock: the
+	// partition's coordinator holds answers back until then.
+	progress atomic.Pointer[func()]
 	// dir is where the log lives.
 	dir     *logDir
 	clockMs func() int64
@@ -105,12 +110,26 @@ func (r *replica) follow(effects replication.Effects) {
 		return
 	}
 	r.publish()
-	r.waiters.notify(progressUnknown)
+	r.waiters.advance(progressUnknown, r.committedProgress())
 	r.waiters.settleAcks(r.decideAck)
+	if told := r.progress.Load(); told != nil {
+		(*told)()
+	}
 }
 
 // progressUnknown tells waiters that some bytes became readable without saying how many.
 const progressUnknown = int64(1) << 40
+
+// committedProgress says how much became readable for read_committed when the high watermark moved:
+// nothing while the oldest open transaction keeps the last stable offset where it is.
+func (r *replica) committedProgress() int64 {
+	stable := r.log.Load().LastStableOffset(r.highWatermark.Load())
+	if stable == r.stableOffset {
+		return 0
+	}
+	r.stableOffset = stable
+	return progressUnknown
+}
 
 func (r *replica) publish() {
 	r.highWatermark.Store(r.leader.HighWatermark())

@@ -18,13 +18,16 @@ func New(cfg *config.Server, env Environment) (*Broker, error) {
 		env: env, cfg: cfg, log: env.Log, nodeID: cfg.NodeID,
 		topics: newTopicTable(), fatal: make(chan error, 1),
 		fetchBytesMax: int64(cfg.FetchMaxBytes),
-		pools:         [2]*controlPool{{max: queryWorkers}, {max: changeWorkers}},
+		pools: [poolCount]*controlPool{
+			{max: queryWorkers}, {max: changeWorkers}, {max: coordinationWorkers},
+		},
 	}
 	if err := b.supported(); err != nil {
 		return nil, err
 	}
 	b.metrics = newMetrics(int(cfg.MetricsTopicsMax))
 	b.apis = newAPITable(b.metrics)
+	b.groups, b.txns = newGroupHost(b), newTxnHost(b)
 	b.sessions = newSessionCache(int(cfg.FetchSessionSlots), b.sessionID)
 	b.refusals = throttle{period: 10 * time.Second, nowNs: b.nanotime}
 	b.refusals.rearm()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -282,4 +283,39 @@ func (l *testLoop) advance(ns int64) {
 		t.Fire()
 	}
 	l.drain()
+}
+
+// coordinators makes a coordinators' topic, and waits until all of its shards are loaded.
+func (tb *testBroker) coordinators(topic string) {
+	tb.t.Helper()
+	if code := tb.ensureInternalTopic(topic); code != 0 {
+		tb.t.Fatalf("%s: code %d", topic, code)
+	}
+	tb.loaded()
+}
+
+// loaded waits until every shard of both coordinators is loaded.
+func (tb *testBroker) loaded() {
+	for {
+		loading := 0
+		for _, s := range tb.groups.all() {
+			loading += s.loading()
+		}
+		for _, s := range tb.txns.all() {
+			loading += s.loading()
+		}
+		if loading == 0 {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+func (s *hostedShard[In]) loading() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == shardLoading {
+		return 1
+	}
+	return 0
 }

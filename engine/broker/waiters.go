@@ -48,10 +48,18 @@ func (w *waiters) unwatch(p *fetchPart) {
 // notify marks the partition dirty in every watching session; bytes is how much became readable.
 // Its cost is one short lock per watching session and one message per reactor that owns a session
 // in wait.
-func (w *waiters) notify(bytes int64) {
+func (w *waiters) notify(bytes int64) { w.advance(bytes, bytes) }
+
+// advance is notify where readers of committed records see other progress than the rest. Also with
+// none the partition is dirty for them: its high watermark is to be told.
+func (w *waiters) advance(bytes, committedBytes int64) {
 	w.mu.Lock()
 	for p := w.watching; p != nil; p = p.watchNext {
-		p.session.mark(p, bytes)
+		if p.session.committed.Load() {
+			p.session.mark(p, committedBytes)
+		} else {
+			p.session.mark(p, bytes)
+		}
 	}
 	w.mu.Unlock()
 }
@@ -59,7 +67,10 @@ func (w *waiters) notify(bytes int64) {
 // ackWait is one partition of a produce request that waits for acks=all. What follows index is
 // guarded by the waiters' mu.
 type ackWait struct {
-	op         *produceOp
+	op *produceOp
+	// then is told the outcome where no produce request waits; it is called with the append lock and
+	// mu held and must not wait.
+	then       func(code int16)
 	index      int // of the partition in the request
 	lastOffset int64
 	queued     bool
@@ -101,6 +112,14 @@ func (w *waiters) unlinkAck(a *ackWait) bool {
 	return true
 }
 
+func (a *ackWait) settled(code int16) {
+	if a.op == nil {
+		a.then(code)
+		return
+	}
+	a.op.acked(a.index, code)
+}
+
 // settleAcks decides every waiting ack: decide returns whether the wait is over, and its code.
 func (w *waiters) settleAcks(decide func(lastOffset int64) (over bool, code int16)) {
 	w.mu.Lock()
@@ -109,7 +128,7 @@ func (w *waiters) settleAcks(decide func(lastOffset int64) (over bool, code int1
 		next := a.next
 		if over, code := decide(a.lastOffset); over {
 			w.unlinkAck(a)
-			a.op.acked(a.index, code)
+			a.settled(code)
 		}
 		a = next
 	}

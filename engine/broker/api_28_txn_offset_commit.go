@@ -1,0 +1,105 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"sluice/engine/coordinator"
+	"sluice/engine/group"
+	"sluice/wire"
+)
+
+// The versions of TxnOffsetCommit from which on the client knows TRANSACTION_ABORTABLE, does not add
+// the offsets' partition itself (KIP-890), and names topics by id.
+const (
+	txnOffsetsAbortable = 4
+	txnOffsetsAdds      = 5
+	txnOffsetsByID      = 6
+)
+
+// handleTxnOffsetCommit writes offsets that count once their transaction commits. The transaction's
+// coordinator is asked first: nothing may be written into one that has ended (KIP-890).
+func handleTxnOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
+	req := q.(*kmsg.TxnOffsetCommitRequest)
+	p := kmsg.NewPtrTxnOffsetCommitResponse()
+	p.Topics = make([]kmsg.TxnOffsetCommitResponseTopic, len(req.Topics))
+	var known []kmsg.TxnOffsetCommitRequestTopic
+	var places []int
+	fill := func(i int, t *kmsg.TxnOffsetCommitRequestTopic, code int16) {
+		for _, x := range t.Partitions {
+			p.Topics[i].Partitions = append(p.Topics[i].Partitions,
+				kmsg.TxnOffsetCommitResponseTopicPartition{Partition: x.Partition, ErrorCode: code})
+		}
+	}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		p.Topics[i].Topic, p.Topics[i].TopicID = t.Topic, t.TopicID
+		name, id, code := b.topicNamed(t.Topic, t.TopicID, req.Version >= txnOffsetsByID)
+		if code != wire.CodeNone {
+			fill(i, t, code)
+			continue
+		}
+		t.Topic, t.TopicID = name, id
+		known, places = append(known, *t), append(places, i)
+	}
+	if len(known) == 0 {
+		to.answer(p)
+		return
+	}
+	req.Topics = known
+	refuse := func(code int16) {
+		for i := range known {
+			fill(places[i], &known[i], code)
+		}
+		to.answer(p)
+	}
+	b.verifyTxnOffsets(req, func(guard uint64, code int16) {
+		if code != wire.CodeNone {
+			refuse(txnOffsetsCode(code, req.Version))
+			return
+		}
+		in := groupInput(to, group.TxnOffsetCommit, req.Group, req, func(response any) {
+			for i, t := range response.(*kmsg.TxnOffsetCommitResponse).Topics {
+				p.Topics[places[i]].Partitions = t.Partitions
+			}
+			to.answer(p)
+		})
+		in.Guard = guard
+		b.groups.submit(in)
+	})
+}
+
+// verifyTxnOffsets makes sure that the partition of the group's offsets is in the transaction.
+func (b *Broker) verifyTxnOffsets(
+	req *kmsg.TxnOffsetCommitRequest, then func(guard uint64, code int16),
+) {
+	n := b.groups.partitions()
+	if n == 0 {
+		then(0, wire.CodeCoordinatorNotAvailable)
+		return
+	}
+	index := coordinator.PartitionFor(req.Group, n)
+	r, code := b.hosted(offsetsTopic, index)
+	if code != wire.CodeNone {
+		then(0, wire.CodeNotCoordinator)
+		return
+	}
+	b.verifyTxn(r, verification{
+		transactionalID: req.TransactionalID, producerID: req.ProducerID, epoch: req.ProducerEpoch,
+		sequence: wire.NoSequence, adds: req.Version >= txnOffsetsAdds,
+	}, then)
+}
+
+// txnOffsetsCode is a failed verification in words that the client's version knows.
+func txnOffsetsCode(code, version int16) int16 {
+	switch code {
+	case wire.CodeTransactionAbortable:
+		if version < txnOffsetsAbortable {
+			return wire.CodeInvalidTxnState
+		}
+		return code
+	case wire.CodeNetworkException:
+		return wire.CodeCoordinatorLoadInProgress
+	default:
+		return coordinator.Refusal(code)
+	}
+}
