@@ -107,6 +107,7 @@ func handleFetch(r *request) {
 		op.reply(code)
 		return
 	}
+	op.session.committed.Store(op.isolate == readCommitted)
 	op.look()
 }
 

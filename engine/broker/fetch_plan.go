@@ -162,16 +162,14 @@ func (op *fetchOp) unknownPart(p *fetchPart) int16 {
 	return wire.CodeUnknownTopicOrPartition
 }
 
-// abortedIn lists the aborted transactions that the planned records may contain. Their upper end is
-// not known without reading the records, so the bound stands in for it: a client ignores those that
-// begin behind what it got.
+// abortedIn lists the aborted transactions that overlap the planned records.
 func (op *fetchOp) abortedIn(log *partition.Log, read *partition.ReadRequest,
 	a *wire.FetchPartition,
 ) int16 {
 	var err error
 	op.txns = op.txns[:0]
 	if read.Bytes > 0 {
-		op.txns, err = log.AbortedTxns(op.txns, read.Offset, read.Bound)
+		op.txns, err = log.AbortedTxns(op.txns, read.Offset, read.Cursor.Offset)
 	}
 	if err != nil {
 		if read.File != nil {

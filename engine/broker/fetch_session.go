@@ -70,8 +70,10 @@ type fetchSession struct {
 	// work is the dirty list that the request in process took; only it touches this.
 	work []int32
 
-	// op is the request in process, published for woken.
-	op atomic.Pointer[fetchOp]
+	// op is the request in process, published for woken; committed says whether it, or the last one,
+	// reads committed records only.
+	op        atomic.Pointer[fetchOp]
+	committed atomic.Bool
 
 	// mu guards what follows. It is taken under a partition's waiters.mu.
 	mu      sync.Mutex
