@@ -13,7 +13,13 @@ func handleAPIVersions(r *request) {
 	answer := wire.APIVersionsResponse{
 		ErrorCode:      q.Negotiate(r.b.clusterID, r.b.nodeID),
 		APIs:           r.b.apis.ranges,
+		Supported:      supportedFeatures,
 		FinalizedEpoch: -1,
+	}
+	var levels [4]wire.FinalizedFeature
+	im := r.b.image()
+	if answer.Finalized = finalizedFeatures(levels[:0], im); len(answer.Finalized) > 0 {
+		answer.FinalizedEpoch = int64(im.Index())
 	}
 	chain := r.begin()
 	chain.Buf = wire.AppendAPIVersionsResponse(chain.Buf, r.header.APIVersion, &answer)

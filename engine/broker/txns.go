@@ -41,7 +41,7 @@ func (b *Broker) txnConfig() txn.Config {
 	c.ExpirationMs = staticNumber(static, "transactional.id.expiration.ms")
 	c.ExpirationScanMs = staticNumber(static,
 		"transaction.remove.expired.transaction.cleanup.interval.ms")
-	c.TxnVersion = transactionVersion
+	c.TxnVersion = b.transactionVersion()
 	return c
 }
 

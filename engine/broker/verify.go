@@ -8,9 +8,6 @@ import (
 	"sluice/wire"
 )
 
-// transactionVersion is the finalized transaction.version (KIP-890).
-const transactionVersion = 2
-
 // verification is what a partition wants to know before a transaction begins in it.
 type verification struct {
 	transactionalID string

@@ -193,7 +193,7 @@ func RegisterBroker(im *Image, broker Broker) ([]Change, Error) {
 }
 
 // NameCluster decides how an empty image begins: with a cluster id and the finalized
-// metadata.version of this build. Once there is an id it does nothing.
+// metadata.version and transaction.version of this build. Once there is an id it does nothing.
 func NameCluster(im *Image, clusterID string) []Change {
 	if im.ClusterID() != "" {
 		return nil
@@ -201,5 +201,6 @@ func NameCluster(im *Image, clusterID string) []Change {
 	return []Change{
 		ClusterNamed{ClusterID: clusterID},
 		FeatureLevel{Name: MetadataVersionFeature, Level: MetadataVersionLatest},
+		FeatureLevel{Name: TransactionVersionFeature, Level: TransactionVersionLatest},
 	}
 }

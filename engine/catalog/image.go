@@ -38,6 +38,14 @@ const MetadataVersionFeature = "metadata.version"
 //	1  all change types up to TypeProducerIDsAssigned
 const MetadataVersionLatest = 1
 
+// TransactionVersionFeature is the level of the transaction protocol (KIP-890): with 1 the
+// coordinator's records have tagged fields, with 2 every transaction has an epoch of its own, and
+// brokers add partitions to it. 0 is the protocol of KIP-98.
+const (
+	TransactionVersionFeature = "transaction.version"
+	TransactionVersionLatest  = 2
+)
+
 // Endpoint is where a broker can be reached under a listener's name.
 type Endpoint struct {
 	Listener string // Upper case as Kafka keeps it, such as PLAINTEXT.
