@@ -31,7 +31,9 @@ type link struct {
 	serving bool
 	// hungry is set when the last turn ended with the quota used up.
 	hungry bool
-	next   *Conn
+	// left is what the turn of a connection on the list of answers has left.
+	left quota
+	next *Conn
 }
 
 // epollEventsMax is how many events one call fetches; more are fetched in the next turn.
@@ -55,6 +57,11 @@ type epoll struct {
 	// Connections that have something to do now: those that used their quota up in an earlier turn
 	// wait apart, so that small requests pass bulk transfers by.
 	fresh, hungry readyList
+	// answers lists connections whose turn is not over, the first since answersSinceNs; others says
+	// that answers may wait there now: see defers.
+	answers        readyList
+	answersSinceNs int64
+	others         bool
 	// pollFirst says that asking without blocking is likely to bring events. blockedNs is when the
 	// last blocking wait began, 0 once it has been judged.
 	pollFirst bool
@@ -305,29 +312,38 @@ func (p *epoll) take(n int) {
 }
 
 // serve gives the connections on the ready lists their turn, fresh ones first and hungry ones for a
-// while, but at least one. Those that have more to do, and those that others' requests made
-// ready, come next time.
+// while, but at least one. Fresh ones are heard before any of them is answered: see defers. Those
+// that have more to do, and those that others' requests made ready, come next time.
 func (p *epoll) serve() {
 	fresh, hungry := p.fresh.count, p.hungry.count
-	for range fresh {
+	for ; fresh > 0; fresh-- {
+		p.others = fresh > 1 || p.answers.count > 0
 		p.serveNext(&p.fresh)
+		if n := p.answers.count; n >= answersMax ||
+			n > 0 && p.r.nowNs-p.answersSinceNs >= answersNsMax {
+			p.answer()
+		}
 	}
+	p.answer()
 	for young := true; hungry > 0 && young; hungry-- {
 		young = p.serveNext(&p.hungry)
 	}
 }
 
+// answer ends the turns of the connections whose answers were deferred.
+func (p *epoll) answer() {
+	p.others = false
+	for p.answers.count > 0 {
+		if c := p.answers.pop(); !c.doomed {
+			p.serveConn(c, c.link.left)
+		}
+	}
+}
+
 // serveNext serves the first connection of a list, and reports whether the turn is still young.
 func (p *epoll) serveNext(q *readyList) bool {
-	c := q.pop()
-	if c.doomed {
-		return true
-	}
-	c.link.serving = true
-	p.serveConn(c)
-	c.link.serving = false
-	if !c.doomed {
-		p.list(c)
+	if c := q.pop(); !c.doomed {
+		p.serveConn(c, quota{in: turnBytesMax, out: turnBytesMax, calls: turnCallsMax})
 	}
 	return p.r.nowNs-p.r.turnNs < turnHungryNs
 }
@@ -337,11 +353,38 @@ type quota struct {
 	in, out, calls int
 }
 
-func (p *epoll) serveConn(c *Conn) {
-	q := quota{in: turnBytesMax, out: turnBytesMax, calls: turnCallsMax}
+// The answers of one round that wait for each other, and for how long at most, unless a single
+// request takes longer.
+const (
+	answersMax      = 32
+	answersNsMax    = int64(50e3)
+	answersBytesMax = 4 << 10
+)
+
+// defers reports whether the answer that c has ready may wait until the other connections of this
+// round have been heard: where it is small and so was its request. Sending wakes the client, which
+// is dear when it sleeps, and takes its core where client and reactor share one. A client with many
+// connections is woken once for all of them then, and what it sends next comes at once as well, so
+// that turns grow with the load.
+func (p *epoll) defers(c *Conn, q *quota) bool {
+	return p.others && q.in < turnBytesMax && q.in >= turnBytesMax-answersBytesMax &&
+		c.output.regions == 0 && c.output.bytes <= answersBytesMax
+}
+
+// serveConn goes on with c's turn as far as sockets and quota allow.
+func (p *epoll) serveConn(c *Conn, q quota) {
 	sends := 0
+	c.link.serving = true
 	for q.calls > 0 && !c.doomed {
 		switch {
+		case q.out > 0 && c.canSend() && p.defers(c, &q):
+			c.link.serving, c.link.left = false, q
+			if p.answers.count == 0 {
+				p.answersSinceNs = p.r.nowNs
+			}
+			p.answers.push(c)
+			p.r.lap(CauseHandler)
+			return
 		case q.out > 0 && c.canSend():
 			p.sendOnce(c, &q)
 			sends++
@@ -354,6 +397,10 @@ func (p *epoll) serveConn(c *Conn) {
 		}
 	}
 	c.link.hungry = q.in <= 0 || q.out <= 0
+	c.link.serving = false
+	if !c.doomed {
+		p.list(c)
+	}
 	if sends > 0 && q.out <= turnBytesMax/2 {
 		p.r.lap(CauseSend)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -242,5 +243,76 @@ func TestNothingLeftAfterAnswer(t *testing.T) {
 	}
 	if n := h.received(peer); n != 8 {
 		t.Errorf("%d bytes answer the ping", n)
+	}
+}
+
+// Several connections' small requests of one round are handed out before the first of them is
+// answered, and all are answered in that turn; a lone one, a large one and the last of a long row
+// do not wait for others.
+func TestAnswersOfOneRound(t *testing.T) {
+	t.Parallel()
+	var events []byte
+	h := newHand(t, &handler{
+		frame: func(c *Conn, frame []byte) { events = append(events, 'F'); echo(c, frame) },
+		sent:  func(*Conn, Sent) { events = append(events, 'S') },
+	})
+	var peers [answersMax + 2]int
+	for i := range peers {
+		_, peers[i] = h.connect()
+	}
+	h.turns(2)
+	f := func(what string, requestBytes int, want string, peers ...int) {
+		t.Helper()
+		events = events[:0]
+		for _, fd := range peers {
+			h.write(fd, framed(make([]byte, requestBytes)))
+		}
+		h.turns(1)
+		if string(events) != want {
+			t.Errorf("%s: events %s, want %s", what, events, want)
+		}
+		for _, fd := range peers {
+			if n := h.received(fd); n != FrameHeadBytes+requestBytes {
+				t.Errorf("%s: an answer of %d bytes", what, n)
+			}
+		}
+	}
+	f("one", 10, "FS", peers[0])
+	f("three", 10, "FFFSSS", peers[:3]...)
+	f("three large ones", answersBytesMax, "FSFSFS", peers[:3]...)
+	row := strings.Repeat("F", answersMax) + strings.Repeat("S", answersMax)
+	f("a long row", 10, row+"FFSS", peers[:]...)
+}
+
+// A connection that is lost while its answer waits for the others is served no more.
+func TestLostBeforeAnswer(t *testing.T) {
+	t.Parallel()
+	var first *Conn
+	closed := 0
+	h := newHand(t, &handler{
+		frame: func(c *Conn, frame []byte) {
+			if first == nil {
+				first = c
+			} else if c != first {
+				first.reactor.lose(first, ErrPeerClosed)
+			}
+			echo(c, frame)
+		},
+		closed: func(*Conn, error) { closed++ },
+	})
+	_, a := h.connect()
+	_, b := h.connect()
+	h.turns(2)
+	h.write(a, framed([]byte("gone")))
+	h.turns(1)
+	h.received(a)
+	h.write(a, framed([]byte("gone")))
+	h.write(b, framed([]byte("stays")))
+	h.turns(1)
+	if n := h.received(a); n != 0 || closed != 1 {
+		t.Errorf("%d bytes for a connection that is gone, %d closed", n, closed)
+	}
+	if n := h.received(b); n != 9 {
+		t.Errorf("%d bytes for the one that stays", n)
 	}
 }
