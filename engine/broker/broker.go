@@ -61,6 +61,7 @@ type Broker struct {
 	apis     *apiTable
 	metrics  *metrics
 	refusals throttle
+	cleaner  cleaner
 	pools    [poolCount]*controlPool
 	// largeControl admits one large control request to the decoder at a time.
 	largeControl sync.Mutex

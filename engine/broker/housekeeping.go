@@ -20,6 +20,7 @@ type schedule struct {
 func (b *Broker) housekeeping(ctx context.Context) {
 	ticker := time.NewTicker(housekeepingPeriod)
 	defer ticker.Stop()
+	b.work.Go(func() { b.cleaner.run(ctx) })
 	now := b.nowMs()
 	due := schedule{
 		highWatermarks: now + b.cfg.HWCheckpointIntervalMs,

@@ -22,6 +22,7 @@ func (b *Broker) writeGauges(e *exposition) {
 	e.count(brokerState(b.state.Load()))
 	b.writeReplicas(e)
 	b.writeDirs(e)
+	b.writeCleaner(e)
 	b.writeSessions(e)
 	if b.net != nil {
 		writeServer(e, b.net)

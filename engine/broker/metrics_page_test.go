@@ -75,6 +75,7 @@ func fullMetrics(t *testing.T) *metrics {
 	m := newMetrics(10)
 	apis := newAPITable(m)
 	b := &Broker{
+		env:     Environment{NowMs: func() int64 { return 5 }},
 		metrics: m, apis: apis, topics: newTopicTable(), clusterID: "c", nodeID: 1,
 		sessions: newSessionCache(10, func() int32 { return 1 }),
 		dirs:     []*logDir{{path: `/a "quoted\" dir` + "\n"}},

@@ -75,6 +75,14 @@ func (s *topicSettings) log(broker *config.Server) partition.Config {
 		FileDeleteDelayMs:      c.FileDeleteDelayMs,
 		ProducerIDExpirationMs: int64(broker.ProducerIDExpirationMs),
 		VerifyTxns:             broker.VerifyTxns,
+		MinCompactionLagMs:     c.MinCompactionLagMs,
+		MaxCompactionLagMs:     c.MaxCompactionLagMs,
+		DeleteRetentionMs:      c.DeleteRetentionMs,
+	}
+	if c.CleanupCompact {
+		// A record in the active segment is not compacted, however old it is (class LogConfig,
+		// maxSegmentMs).
+		out.SegmentMs = min(out.SegmentMs, max(c.MaxCompactionLagMs, 0))
 	}
 	if c.CleanupDelete {
 		out.RetentionMs, out.RetentionBytes = c.RetentionMs, c.RetentionBytes

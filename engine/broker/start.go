@@ -28,6 +28,7 @@ func New(cfg *config.Server, env Environment) (*Broker, error) {
 	b.metrics = newMetrics(int(cfg.MetricsTopicsMax))
 	b.apis = newAPITable(b.metrics)
 	b.groups, b.txns = newGroupHost(b), newTxnHost(b)
+	b.cleaner.init(b)
 	b.sessions = newSessionCache(int(cfg.FetchSessionSlots), b.sessionID)
 	b.refusals = throttle{period: 10 * time.Second, nowNs: b.nanotime}
 	b.refusals.rearm()

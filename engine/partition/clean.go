@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"slices"
 
 	"sluice/wire"
@@ -45,7 +46,7 @@ func (c Cleanable) Due(minRatio float64) bool {
 // cleaned. Where max.compaction.lag.ms is set it reads a header per dirty segment: not on a reactor.
 func (l *Log) Cleanable(nowMs, stable int64) (Cleanable, error) {
 	if err := l.readable(); err != nil {
-		return Cleanable{}, err
+		return Cleanable{}, aborted(err)
 	}
 	conf, list := l.config.Load(), *l.segments.Load()
 	c := Cleanable{From: l.firstDirty()}
@@ -73,6 +74,14 @@ func (l *Log) Cleanable(nowMs, stable int64) (Cleanable, error) {
 	}
 	c.To = max(c.From, end)
 	return c, l.overdue(&c, closed, nowMs)
+}
+
+// aborted makes one error of all that say that the log is not there any more.
+func aborted(err error) error {
+	if errors.Is(err, errClosed) {
+		return ErrCleaningAborted
+	}
+	return err
 }
 
 // overdue finds out how far the oldest dirty record is over max.compaction.lag.ms.
@@ -161,7 +170,8 @@ type cleaning struct {
 	producers []lastOfProducer
 	txns      cleanedTxns
 	stats     Cleaned
-	paced     int64
+	// paced and busy are the bytes since Pace was called, and since others could run.
+	paced, busy int64
 }
 
 // Clean cleans what Cleanable offers, or the first part of it if its keys fill the map: of each key
@@ -182,8 +192,7 @@ func (c *Cleaner) Clean(l *Log, stable, nowMs int64) (Cleaned, error) {
 		from: span.From, upper: span.To, end: span.From,
 	}
 	r.stats.From, r.stats.To = span.From, span.From
-	err = r.run()
-	return r.stats, err
+	return r.stats, aborted(r.run())
 }
 
 func (r *cleaning) run() error {
@@ -251,8 +260,16 @@ func (r *cleaning) letGo() {
 	r.list = nil
 }
 
+// yieldBytes is after how much work a cleaning lets others have its processor: a tenth of a
+// millisecond or so, that a reactor may have to wait for one.
+const yieldBytes = 32 << 10
+
 // pace accounts for bytes of I/O and gives the owner a say.
 func (r *cleaning) pace(bytes int64, at *segment) error {
+	if r.busy += bytes; r.busy >= yieldBytes {
+		r.busy = 0
+		runtime.Gosched()
+	}
 	if r.paced += bytes; r.paced < walkChunk {
 		return nil
 	}

@@ -358,7 +358,10 @@ func (b *cleanBench) bases() (all []int64) {
 func (b *cleanBench) compare(when string) {
 	b.t.Helper()
 	for _, size := range []int64{1, 700, 1 << 20} {
-		got := readGaps(b.t, b.log, 0, size)
+		got, err := readGaps(b.log, 0, size)
+		if err != nil {
+			b.t.Fatalf("%s: %v", when, err)
+		}
 		for i := range max(len(got), len(b.m.log)) {
 			g, w := "nothing", "nothing"
 			if i < len(got) {
@@ -413,25 +416,25 @@ func (b *cleanBench) compareAborted(when string) {
 }
 
 // readGaps reads the log as a consumer does, through gaps.
-func readGaps(t testing.TB, l *Log, from, maxBytes int64) (all []wire.Batch) {
-	t.Helper()
+func readGaps(l *Log, from, maxBytes int64) (all []wire.Batch, err error) {
 	r := ReadRequest{Offset: from, Bound: l.LEO(), MaxBytes: maxBytes, MinOne: true}
 	for {
 		if code := l.Read(&r); code != wire.CodeNone {
-			t.Fatalf("read at %d: %s", r.Offset, wire.CodeName(code))
+			return nil, fmt.Errorf("read at %d: %s", r.Offset, wire.CodeName(code))
 		}
 		if r.File == nil {
-			return all
+			return all, nil
 		}
 		piece := make([]byte, r.Bytes)
-		if n, err := r.File.ReadAt(piece, r.Position); int64(n) < r.Bytes {
-			t.Fatalf("region of %d bytes: %d, %v", r.Bytes, n, err)
-		}
+		n, err := r.File.ReadAt(piece, r.Position)
 		r.File.Release()
+		if int64(n) < r.Bytes {
+			return nil, fmt.Errorf("region of %d bytes: %d, %w", r.Bytes, n, err)
+		}
 		for len(piece) > 0 {
 			b, rest, err := wire.NextBatch(piece)
 			if err != nil || !b.Intact() {
-				t.Fatalf("region at %d holds no intact batch: %v", r.Position, err)
+				return nil, fmt.Errorf("region at %d holds no intact batch: %w", r.Position, err)
 			}
 			all, piece, r.Offset = append(all, b), rest, b.NextOffset()
 		}
