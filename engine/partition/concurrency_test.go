@@ -230,3 +230,45 @@ func TestTruncationLeavesServedBytesAlone(t *testing.T) {
 		t.Errorf("%d batches, want 27", got)
 	}
 }
+
+// While one producer's transactions of three offsets each come and go, a reader that asks for the
+// stable offset without any lock only ever sees the beginning of one.
+func TestStableOffsetUnderAppends(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.SegmentBytes = 4000 })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range int32(400) {
+			for n := range int32(2) {
+				a := Append{Batch: payload{pid: 5, seq: 2*i + n, txn: true}.batch(t)}
+				a.LeaderEpoch = b.log.LeaderEpoch()
+				if err := submitAndWait(b.log, &a); err != nil || a.Code != wire.CodeNone {
+					t.Errorf("append: %v, %s", err, wire.CodeName(a.Code))
+				}
+			}
+			marker := Append{Batch: markerBatch(t, 5, 0, i%2 == 0), Origin: FromCoordinator}
+			marker.LeaderEpoch = b.log.LeaderEpoch()
+			if err := submitAndWait(b.log, &marker); err != nil || marker.Code != wire.CodeNone {
+				t.Errorf("marker: %v, %s", err, wire.CodeName(marker.Code))
+			}
+		}
+	}()
+	for stable, over := int64(0), false; !over; {
+		select {
+		case <-done:
+			over = true
+		default:
+		}
+		bound := b.log.LEO()
+		got := b.log.LastStableOffset(bound)
+		if got%3 != 0 || got < stable || got < bound-2 {
+			t.Fatalf("stable offset %d below %d, after %d", got, bound, stable)
+		}
+		stable = got
+		all, err := b.log.AbortedTxns(nil, 0, got)
+		if want := got / 3 / 2; err != nil || int64(len(all)) != want {
+			t.Fatalf("%d aborted transactions below %d, want %d (%v)", len(all), got, want, err)
+		}
+	}
+}

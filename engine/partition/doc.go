@@ -38,6 +38,16 @@
 // end at batch boundaries that the index knows, so the next read needs no lookup, and planning reads
 // some eight bytes of log per region from closed segments and none from the active one.
 //
+// # Transactions
+//
+// A transaction is open in this log from its first batch to its marker. Producers with an open one are
+// linked in the order of first offsets, so the oldest, which bounds the last stable offset, is at
+// hand; those whose markers the high watermark may not have passed are a queue. Aborted ones are
+// remembered by the segment of their marker, in its .txnindex. No transaction begins unless its
+// coordinator knows of the partition: the first batch is refused, with a guard to come back with
+// (Append.Guard, KIP-890). Recovery and truncation find all of it again from the newest usable
+// producer snapshot and the batches behind it.
+//
 // # Truncation
 //
 // A region that was handed out must not change while a response is sending it. Truncation first

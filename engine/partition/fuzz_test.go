@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sluice/pagecache/faultfs"
+	"sluice/wire"
 )
 
 // fuzzImage is a log dir with two closed segments and an active one, made once.
@@ -127,5 +128,31 @@ func FuzzCheckpoints(f *testing.F) {
 		_, _ = parseIdentity(file)
 		_ = parseCleanMarker(file)
 		_, _ = decodeSeal(file)
+	})
+}
+
+// FuzzMarker: a control batch is a transaction's marker or is not; one that is says what it was built
+// from, and nothing that a batch may hold breaks the parser.
+func FuzzMarker(f *testing.F) {
+	f.Add([]byte(markerBatch(f, 7, 3, true)), true, int32(5))
+	f.Add([]byte(payload{pid: 3}.batch(f)), false, int32(-1))
+	f.Add(make([]byte, wire.BatchHeaderSize), false, int32(0))
+	f.Fuzz(func(t *testing.T, raw []byte, commit bool, coordinatorEpoch int32) {
+		if len(raw) >= wire.BatchHeaderSize {
+			parseMarker(wire.Batch(raw))
+		}
+		w := wire.NewBatchBuilder()
+		w.AppendEndTxnMarker(1, commit, coordinatorEpoch)
+		b, err := w.Build(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, epoch, ok := ParseMarker(b); !ok || c != commit || epoch != coordinatorEpoch {
+			t.Fatalf("marker says commit %v, epoch %d, %v", c, epoch, ok)
+		}
+		e, ok := decodeAborted(append(raw, make([]byte, abortedBytes)...))
+		if ok && string(e.encode()) != string(append(raw, make([]byte, abortedBytes)...)[:abortedBytes]) {
+			t.Fatalf("entry %+v does not encode to what it was read from", e)
+		}
 	})
 }

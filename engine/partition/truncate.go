@@ -132,6 +132,7 @@ func (l *Log) shorten(old *segment, offset int64) (*segment, error) {
 	view.memory.Store(lists)
 	view.next.Store(max(old.base, min(offset, at.offset)))
 	view.size.Store(at.position)
+	view.inheritAborted(old)
 	if err := l.describeEnd(view, old, lists); err != nil {
 		return nil, err
 	}
@@ -226,6 +227,7 @@ func (s *segment) over(file *pagecache.Shared, generation uint32) *segment {
 	twin.size.Store(s.size.Load())
 	twin.largest.Store(s.largest.Load())
 	twin.largestOffset.Store(s.largestOffset.Load())
+	twin.inheritAborted(s)
 	return twin
 }
 

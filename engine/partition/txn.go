@@ -162,8 +162,19 @@ func (s *segment) syncAborted() error {
 	return err
 }
 
-// loadAborted reads the .txnindex: the entries whose markers lie below end. The file is cut behind
-// them. Below end everything was synced, and the entry behind that may be torn, so that its marker
+// inheritAborted takes over the aborted transactions of the segment in whose place s comes, as far as s
+// goes, synced or not: readers of s need them at once.
+func (s *segment) inheritAborted(old *segment) {
+	for _, e := range old.aborted.view() {
+		if e.lastOffset < s.next.Load() {
+			s.aborted.push(e)
+		}
+	}
+	s.txnDirty.Store(old.txnDirty.Load())
+}
+
+// loadAborted reads the .txnindex: the entries whose markers lie below end, but for those that are
+// known. The file is cut behind them. Below end everything was synced, and the entry behind that may be torn, so that its marker
 // seems to lie below as well: the last entry is believed only if the log has that marker.
 func (s *segment) loadAborted(end int64) error {
 	b, err := readFile(s.fsys, s.path+txnSuffix)
@@ -187,15 +198,11 @@ func (s *segment) loadAborted(end int64) error {
 			entries = entries[:n-1]
 		}
 	}
-	for _, e := range entries {
-		s.aborted.push(e)
+	for i := int(s.aborted.count.Load()); i < len(entries); i++ {
+		s.aborted.push(entries[i])
 	}
 	size := int64(len(entries)) * abortedBytes
 	if size == int64(len(b)) {
-		if end < math.MaxInt64 {
-			// Whoever described this file before, a segment now cut short, may not have synced it.
-			s.txnDirty.Store(size > 0)
-		}
 		return nil
 	}
 	f, err := s.fsys.Open(s.path+txnSuffix, os.O_WRONLY, 0)
