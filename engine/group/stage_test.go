@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -13,12 +12,20 @@ import (
 	"sluice/wire"
 )
 
+// failer is what a stage needs of a test.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // stageLog is a log in memory. It refuses what it is told to.
 type stageLog struct {
 	batches []coordinator.Batch
 	end     int64
 	code    int16
 	refuse  func() int16
+	// wrote sees every record.
+	wrote func(r coordinator.Record)
 }
 
 func (l *stageLog) Append(b coordinator.Batch) (int64, int16) {
@@ -38,12 +45,17 @@ func (l *stageLog) Append(b coordinator.Batch) (int64, int16) {
 		})
 	}
 	l.batches = append(l.batches, kept)
+	for _, r := range kept.Records {
+		if l.wrote != nil {
+			l.wrote(r)
+		}
+	}
 	l.end += int64(max(1, len(b.Records)))
 	return l.end - 1, wire.CodeNone
 }
 
 // replay makes a machine of the log.
-func (l *stageLog) replay(t testing.TB, cfg Config) *Machine {
+func (l *stageLog) replay(t failer, cfg Config) *Machine {
 	m := New(cfg)
 	for _, b := range l.batches {
 		if b.Marker != nil {
@@ -51,7 +63,7 @@ func (l *stageLog) replay(t testing.TB, cfg Config) *Machine {
 		}
 		for _, r := range b.Records {
 			if err := m.Replay(r, b.ProducerID, b.ProducerEpoch); err != nil {
-				t.Fatal(err)
+				t.Fatalf("replay: %v", err)
 			}
 		}
 	}
@@ -60,7 +72,7 @@ func (l *stageLog) replay(t testing.TB, cfg Config) *Machine {
 
 // stage is a machine with its shard, a log and a clock. Every input must be answered once.
 type stage struct {
-	t     testing.TB
+	t     failer
 	cfg   Config
 	log   *stageLog
 	m     *Machine
@@ -71,7 +83,7 @@ type stage struct {
 	onReply  func(in *Input, response any)
 }
 
-func newStage(t testing.TB, cfg Config) *stage {
+func newStage(t failer, cfg Config) *stage {
 	s := &stage{t: t, cfg: cfg, log: &stageLog{}, nowMs: 1_000_000, answered: map[*Input]int{}}
 	s.load()
 	return s
@@ -129,7 +141,7 @@ func (s *stage) checkWaiting() {
 	waiting := map[*Input]bool{}
 	for _, in := range s.m.Waiting() {
 		if waiting[in] {
-			s.t.Fatal("an input waits twice")
+			s.t.Fatalf("an input waits twice")
 		}
 		waiting[in] = true
 	}
