@@ -9,8 +9,8 @@ FUZZTIME ?= 60s
 BENCH_OUT ?= benchmarks/results/$(shell date +%F)-$(shell hostname)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz bench bench-idle bench-allocs bench-strace bench-suite bench-report \
-	bench-limits bench-compare bench-peer-kafka bench-peer-kfake bench-peer-nats lint fmt long interop clean
+.PHONY: help build run test race fuzz bench bench-idle bench-allocs bench-strace bench-suite bench-slice bench-list \
+	bench-report bench-limits bench-compare bench-peer-kafka bench-peer-kfake bench-peer-nats lint fmt long interop clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,16 @@ BENCH_CASES ?=
 bench-suite: build ## Sluice beside Apache Kafka, NATS, a fake and the limits of this box, then the report (an hour and more)
 	$(GO) run ./benchmarks/cmd/suite -out $(BENCH_OUT) -bin $(BIN) -only '$(BENCH_CASES)'
 	$(GO) run ./benchmarks/cmd/report $(BENCH_OUT)
+
+# One slice of the plan: at most BENCH_FOR, into BENCH_OUT, beginning where the last one stopped. It fails
+# with suite's exit code 3 while there is more to do.
+BENCH_FOR ?= 8m
+bench-slice: build ## up to BENCH_FOR (8m) of bench-suite, going on where BENCH_OUT stands; no report
+	$(GO) build -o bin/suite ./benchmarks/cmd/suite
+	./bin/suite -out $(BENCH_OUT) -bin $(BIN) -only '$(BENCH_CASES)' -more -for $(BENCH_FOR)
+
+bench-list: ## the plan of bench-suite with estimated times and slices of BENCH_FOR
+	@$(GO) run ./benchmarks/cmd/suite -only '$(BENCH_CASES)' -list -for $(BENCH_FOR)
 
 bench-report: ## tables, verdicts, plots from the raw results in BENCH_OUT: report.html and README.md
 	$(GO) run ./benchmarks/cmd/report $(BENCH_OUT)

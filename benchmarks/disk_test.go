@@ -68,7 +68,8 @@ func TestRunEndsBeforeTheDiskIsFull(t *testing.T) {
 			}
 			return free, nil
 		},
-		Client: func(ctx context.Context, _ drive.Target, _ workload.Spec, _ drive.Hooks) (drive.Outcome, error) {
+		Client: func(ctx context.Context, _ drive.Target, _ workload.Spec, _ drive.Hooks,
+		) (drive.Outcome, error) {
 			<-ctx.Done()
 			return drive.Outcome{}, ctx.Err()
 		},

@@ -79,7 +79,8 @@ func (r *run) tooMuch(ctx context.Context, err error) bool {
 }
 
 // fresh makes the topics anew before each step but the first, so that all steps begin alike. How
-// much of earlier steps is on the disk still is up to the broker's file.delete.delay.ms. Topics that were there before the run stay as they are.
+// much of earlier steps is on the disk still is up to the broker's file.delete.delay.ms. Topics that
+// were there before the run stay as they are.
 func (r *run) fresh(ctx context.Context, steps int) error {
 	if steps == 0 || r.topics == nil || len(r.topics.created) != len(r.topics.names) {
 		return nil

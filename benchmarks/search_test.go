@@ -119,7 +119,8 @@ func TestSearchOverload(t *testing.T) {
 	f := func(from, limit, broken float64, failure error, steps, want string) {
 		t.Helper()
 		var rates []string
-		client := func(_ context.Context, _ drive.Target, s workload.Spec, h drive.Hooks) (drive.Outcome, error) {
+		client := func(_ context.Context, _ drive.Target, s workload.Spec, h drive.Hooks,
+		) (drive.Outcome, error) {
 			rates = append(rates, fmt.Sprintf("%.0f", s.Rate))
 			h.Begin()
 			h.End()
@@ -145,7 +146,9 @@ func TestSearchOverload(t *testing.T) {
 			(want == "") != (res.Error == "") {
 			t.Errorf("%v %q\ngot  %s\nwant %s", err, res.Error, got, steps)
 		}
-		told := slices.ContainsFunc(res.Steps, func(s result.SearchStep) bool { return s.Invalid == failure.Error() })
+		told := slices.ContainsFunc(res.Steps, func(s result.SearchStep) bool {
+			return s.Invalid == failure.Error()
+		})
 		if want == "" && (res.AskedRate != limit || len(res.Errors) > 0 || !told) {
 			t.Errorf("rate %g, errors %v, steps %+v", res.AskedRate, res.Errors, res.Steps)
 		}

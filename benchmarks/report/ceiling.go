@@ -44,29 +44,37 @@ func (g Goal) ceilings(f *Folder) []string {
 	return all
 }
 
-// ceiling is bound × peer ÷ limit, by pairs. That is beyond the machine only if the whole interval is.
+// ceiling is bound × peer ÷ limit, by pairs, of the limit server that leaves the most room. What is
+// asked is beyond the machine only if the whole interval is.
 func (g Goal) ceiling(f *Folder, name string, against Side) string {
-	limit := Side{Target: g.Ceiling.Target}
 	below, _ := metricByName(g.denominatorMetric())
-	theirs, top := f.side(against, name, g.Label), f.side(limit, name, g.Label)
-	if unequal(slices.Concat(theirs, top)) != "" {
+	theirs := f.side(against, name, g.Label)
+	var best stats.Interval
+	limit := ""
+	for _, target := range g.Ceiling.Targets {
+		top := f.side(Side{Target: target}, name, g.Label)
+		if unequal(slices.Concat(theirs, top)) != "" {
+			continue
+		}
+		i := stats.Ratios(g.turnsAgainst(against, theirs, below), g.turnsAgainst(against, top, below)).Mean()
+		if i.N > 0 && (limit == "" || i.Value < best.Value) {
+			best, limit = i, target
+		}
+	}
+	if limit == "" {
 		return ""
 	}
-	i := stats.Ratios(g.turnsAgainst(against, theirs, below), g.turnsAgainst(against, top, below)).Mean()
-	if i.N == 0 {
-		return ""
-	}
-	i.Value, i.Low, i.High = g.Bound*i.Value, g.Bound*i.Low, g.Bound*i.High
+	best.Value, best.Low, best.High = g.Bound*best.Value, g.Bound*best.Low, g.Bound*best.High
 	lead := "within this machine"
 	switch {
-	case i.Known() && i.Low > 1:
+	case best.Known() && best.Low > 1:
 		lead = "beyond this machine"
-	case i.Value > 1:
+	case best.Value > 1:
 		lead = "perhaps beyond this machine"
 	}
-	cell := share(i)
-	return fmt.Sprintf("%s: %g × %s would be %s (%s) of what %s alone reaches here", lead, g.Bound, against,
-		cell.Text, cell.Sub, g.Ceiling.Text)
+	cell := share(best)
+	return fmt.Sprintf("%s: %g × %s would be %s (%s) of what %s alone reaches here (%s)", lead, g.Bound, against,
+		cell.Text, cell.Sub, g.Ceiling.Text, limit)
 }
 
 // shareTable puts Sluice and its peers beside each other as parts of what the limit servers of the

@@ -13,7 +13,7 @@ import (
 // stays what it is.
 func TestCeiling(t *testing.T) {
 	g := goal("g", []string{"c"}, "produced_mb_s", stats.AtLeast, 3, Side{Target: "kafka"})
-	g.Ceiling = &Ceiling{Target: "limit-append", Text: "receive + CRC + pwrite"}
+	g.Ceiling = &Ceiling{Targets: []string{"limit-append", "limit-append-2t"}, Text: "receive + CRC + pwrite"}
 	if err := g.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -29,6 +29,11 @@ func TestCeiling(t *testing.T) {
 				"receive + CRC + pwrite alone reaches here",
 		},
 		{"within", runsOf("limit-append", 4, 4000), stats.Fail, "; within this machine: 3 × kafka would be 75.0\u202f%"},
+		{
+			"the better limit decides", append(runsOf("limit-append", 4, 2500), runsOf("limit-append-2t", 4, 4000)...),
+			stats.Fail, "; within this machine: 3 × kafka would be 75.0\u202f% (75.0\u202f%\u2009–\u200975.0\u202f%) " +
+				"of what receive + CRC + pwrite alone reaches here (limit-append-2t)",
+		},
 		{"two pairs", runsOf("limit-append", 2, 2500), stats.Fail, "; perhaps beyond this machine: "},
 		{
 			"pairs on both sides", append(runsOf("limit-append", 3, 2500), runsOf("limit-append", 4, 9000)[3]),
@@ -47,7 +52,7 @@ func TestCeiling(t *testing.T) {
 	if j := judge(none, g, ""); strings.Contains(j.Reason, "machine") {
 		t.Errorf("without a limit: %s", j.Reason)
 	}
-	g.Ceiling.Target = "kafka"
+	g.Ceiling.Targets = []string{"kafka"}
 	if err := g.Validate(); err == nil {
 		t.Error("a peer is no ceiling")
 	}

@@ -89,10 +89,10 @@ type Goal struct {
 	Or *Goal `json:"or,omitempty"`
 }
 
-// Ceiling is a limit server in the goal's own cases.
+// Ceiling is what the best of some limit servers reaches in the goal's own cases.
 type Ceiling struct {
-	Target string `json:"target"`
-	Text   string `json:"text"` // what the server does: "receive + CRC + pwrite"
+	Targets []string `json:"targets"`
+	Text    string   `json:"text"` // what they do: "receive + CRC + pwrite"
 }
 
 // Validate says what makes the goal impossible to judge, nil if nothing does.
@@ -106,8 +106,9 @@ func (g Goal) Validate() error {
 		bad("cases: none, or an empty name")
 	}
 	if c := g.Ceiling; c != nil {
-		if !strings.HasPrefix(c.Target, LimitPrefix) || c.Text == "" {
-			bad("ceiling: target %q is no limit, or has no text", c.Target)
+		peer := func(target string) bool { return !strings.HasPrefix(target, LimitPrefix) }
+		if len(c.Targets) == 0 || slices.ContainsFunc(c.Targets, peer) || c.Text == "" {
+			bad("ceiling: targets %q are not all limits, or none, or it has no text", c.Targets)
 		}
 		if g.Kind != stats.AtLeast || len(g.Against) == 0 {
 			bad("ceiling: only of a ratio that is to be %s", stats.AtLeast)

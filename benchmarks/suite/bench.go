@@ -160,6 +160,21 @@ func (o *Options) halfOf(id string) (float64, error) {
 	return rate / 2, nil
 }
 
+// rateOf is the rate of a case that takes half of another's: that of its first pair, where the case
+// goes on, so that all pairs have the same.
+func (o *Options) rateOf(c Case) (float64, error) {
+	first, err := o.pairOf(c.ID, 0)
+	if err != nil {
+		return 0, err
+	}
+	for _, run := range first {
+		if run.Spec.Rate > 0 {
+			return run.Spec.Rate, nil
+		}
+	}
+	return o.halfOf(c.Half)
+}
+
 const limitsFile = "limits.json"
 
 // boxLimits measures the file system and the memory.

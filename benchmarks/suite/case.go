@@ -20,6 +20,7 @@ type Contender struct {
 const (
 	LimitSendfile   = "limit-sendfile"
 	LimitAppend     = "limit-append"
+	LimitAppend2    = "limit-append-2t" // the same with two threads
 	LimitPing       = "limit-ping"
 	LimitPingAppend = "limit-ping-append"
 	// LimitDisk is no server: O_DIRECT appends by limitio.c.
@@ -192,8 +193,9 @@ func peerCases() []Case {
 		{
 			ID: "kafka-produce", Title: "Produce, 1 KiB records, 64 KiB batches, 16 partitions, burst",
 			Mode: workload.Produce, Args: sixteen,
-			// The limit beside both: what nobody can exceed here, whatever is asked of Sluice.
-			Contenders: slices.Concat([]Contender{{Target: LimitAppend}}, both),
+			// The limit beside both, with one thread and with two as brokers have them: what receiving,
+			// checking and writing alone reach here, whatever is asked of Sluice.
+			Contenders: slices.Concat([]Contender{{Target: LimitAppend}, {Target: LimitAppend2}}, both),
 			Pairs:      6, Warmup: 2 * time.Second, Duration: 8 * time.Second,
 		},
 		{

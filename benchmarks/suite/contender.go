@@ -163,6 +163,7 @@ const appendBytesMax = 64 << 30
 var limitOptions = map[string]limits.ServerOptions{
 	LimitSendfile:   {Append: true},
 	LimitAppend:     {CheckCRC: true, Append: true, RetainBytes: appendBytesMax},
+	LimitAppend2:    {CheckCRC: true, Append: true, RetainBytes: appendBytesMax, Threads: 2},
 	LimitPing:       {},
 	LimitPingAppend: {CheckCRC: true, Append: true, RetainBytes: appendBytesMax},
 }

@@ -77,7 +77,8 @@ func diskResult(measured []limits.Measure) (*result.Result, error) {
 		Spec:    workload.Spec{Name: "O_DIRECT appends of 1 MiB", Mode: workload.Produce},
 		Command: []string{"limitio", "$WORK/limit-disk"},
 		Produced: result.Count{
-			Records: max(direct.Calls, 1), Requests: max(direct.Calls, 1), Bytes: direct.Bytes, Seconds: seconds,
+			Records: max(direct.Calls, 1), Requests: max(direct.Calls, 1),
+			Bytes: direct.Bytes, Seconds: seconds,
 		},
 		Figures: map[string]float64{
 			"append_direct_sustained_mb_s":     direct.Value * 1e3,

@@ -86,7 +86,8 @@ func (o *Options) parts() []part {
 		all = append(all, part{c.ID, o.contenders(c.Contenders), c.Pairs, o.pairEstimate(c)})
 	}
 	// These start and end brokers of their own.
-	all = append(all, part{startCase, nil, startPairs, startPairSeconds}, part{natsID, nil, natsPairs, natsPairSeconds})
+	all = append(all, part{startCase, nil, startPairs, startPairSeconds},
+		part{natsID, nil, natsPairs, natsPairSeconds})
 	return slices.DeleteFunc(all, func(p part) bool { return !o.wants(p.id) })
 }
 
@@ -103,12 +104,15 @@ func List(o Options) []Estimate {
 		if o.Pairs > 0 && p.id != limitsID {
 			p.pairs = o.Pairs
 		}
-		e := Estimate{ID: p.id, Contenders: names(p.contenders), Pairs: p.pairs, Turns: p.pairs * len(p.contenders)}
+		e := Estimate{
+			ID: p.id, Contenders: names(p.contenders), Pairs: p.pairs, Turns: p.pairs * len(p.contenders),
+		}
 		for range p.pairs {
-			if o.For > 0 && inSlice > 0 && inSlice+p.pairSeconds+o.startSeconds(p.contenders, running) > o.For.Seconds() {
-				slice, inSlice, started = slice+1, 0, map[Contender]bool{}
-			}
 			t := p.pairSeconds + o.startSeconds(p.contenders, running)
+			if o.For > 0 && inSlice > 0 && inSlice+t > o.For.Seconds() {
+				slice, inSlice, started = slice+1, 0, map[Contender]bool{}
+				t = p.pairSeconds + o.startSeconds(p.contenders, running)
+			}
 			for _, c := range p.contenders {
 				started[c] = true
 			}

@@ -172,6 +172,36 @@ func TestMoreGoesOn(t *testing.T) {
 	s.expect(t, "anew", 0)
 }
 
+// TestRateOf: half of Kafka's median, and for the pairs of another slice what the first pair had.
+func TestRateOf(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, t.TempDir(), nil)
+	c := Case{ID: "rated", Half: "c"}
+	if _, err := s.rateOf(c); err == nil || !strings.Contains(err.Error(), "no valid run") {
+		t.Errorf("error %v", err)
+	}
+	keep := func(id string, pair int, records int64, rate float64) {
+		t.Helper()
+		r := s.result("kafka", pair, 0)
+		r.Plan.Case, r.Produced.Records, r.Spec.Rate = id, records, rate
+		if err := s.keep(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(rate float64) {
+		t.Helper()
+		if got, err := s.rateOf(c); got != rate || err != nil {
+			t.Errorf("rate %g (%v), want %g", got, err, rate)
+		}
+	}
+	keep("c", 0, 1000, 0)
+	want(500)
+	keep("rated", 0, 500, 500)
+	keep("c", 1, 4000, 0)
+	keep("c", 2, 4000, 0)
+	want(500)
+}
+
 // TestFailedContenderFailsItsCaseOnly: a broker that cannot be started is recorded as failed, the
 // others of the pair have their turns, the suite goes on, and says so at its end.
 func TestFailedContenderFailsItsCaseOnly(t *testing.T) {

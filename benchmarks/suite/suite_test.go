@@ -106,7 +106,7 @@ func TestGoalsAreAboutThePlan(t *testing.T) {
 			all = append(all, g.Or.Against...)
 		}
 		if g.Ceiling != nil {
-			all = append(all, report.Side{Target: g.Ceiling.Target})
+			all = append(all, side(g.Ceiling.Targets...)...)
 		}
 		for _, id := range g.Cases {
 			for _, s := range all {

@@ -45,7 +45,7 @@ func (s *stage) runCase(ctx context.Context, c Case) error {
 	}
 	r.begin = func() (err error) {
 		if c.Half != "" {
-			rate, err = s.halfOf(c.Half)
+			rate, err = s.rateOf(c)
 		}
 		return err
 	}
