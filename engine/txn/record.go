@@ -178,7 +178,7 @@ func decodeValue(b []byte) (t meta, partitions []TopicPartition, known bool, err
 	t.updateMs = r.i64()
 	t.startMs = r.i64()
 	if r.flexible {
-		r.tags(t.tag)
+		t.readTags(&r)
 	}
 	if r.bad {
 		return meta{}, nil, false, errDamagedValue
@@ -193,18 +193,23 @@ func decodeValue(b []byte) (t meta, partitions []TopicPartition, known bool, err
 	return t, sortPartitions(partitions), true, nil
 }
 
-// tag takes a tagged field of a value; unknown ones are skipped.
-func (t *meta) tag(tag uint64, r *reader) {
-	switch tag {
-	case 0:
-		t.prevID = r.i64()
-	case 1:
-		t.nextID = r.i64()
-	case 2:
-		// Only whether it is 2 or later matters, and it is written back.
-		v := int16(r.u16())
-		r.bad = r.bad || v < 0 || v > 127
-		t.version = int8(v)
+// readTags takes a value's tagged fields; unknown ones are skipped, known ones have one size.
+func (t *meta) readTags(r *reader) {
+	for n := r.uvarint(); n > 0 && !r.bad; n-- {
+		tag, field := r.field()
+		switch {
+		case tag <= 1 && len(field) == 8:
+			id := int64(binary.BigEndian.Uint64(field))
+			if tag == 0 {
+				t.prevID = id
+			} else {
+				t.nextID = id
+			}
+		case tag == 2 && len(field) == 2 && field[0] == 0 && field[1] <= math.MaxInt8:
+			t.version = int8(field[1])
+		case tag <= 2:
+			r.bad = true
+		}
 	}
 }
 
@@ -295,7 +300,9 @@ func (r *reader) topics() []TopicPartition {
 			all = append(all, TopicPartition{name, int32(r.u32())})
 		}
 		if r.flexible {
-			r.tags(func(uint64, *reader) {})
+			for n := r.uvarint(); n > 0 && !r.bad; n-- {
+				r.field()
+			}
 		}
 		if r.bad {
 			return nil
@@ -304,15 +311,8 @@ func (r *reader) topics() []TopicPartition {
 	return all
 }
 
-// tags reads tagged fields. What take leaves of a field is skipped; it is bad to want more.
-func (r *reader) tags(take func(tag uint64, field *reader)) {
-	for range r.uvarint() {
-		tag := r.uvarint()
-		field := reader{b: r.span(int(r.uvarint()))}
-		if r.bad {
-			return
-		}
-		take(tag, &field)
-		r.bad = r.bad || field.bad
-	}
+// field reads a tagged field.
+func (r *reader) field() (tag uint64, value []byte) {
+	tag = r.uvarint()
+	return tag, r.span(int(r.uvarint()))
 }
