@@ -174,8 +174,9 @@ func (s *segment) inheritAborted(old *segment) {
 }
 
 // loadAborted reads the .txnindex: the entries whose markers lie below end, but for those that are
-// known. The file is cut behind them. Below end everything was synced, and the entry behind that may be torn, so that its marker
-// seems to lie below as well: the last entry is believed only if the log has that marker.
+// known. The file is cut behind them. Below end everything was synced, and the entry behind that may
+// be torn, so that its marker seems to lie below as well: the last entry is believed only if the log
+// has that marker.
 func (s *segment) loadAborted(end int64) error {
 	b, err := readFile(s.fsys, s.path+txnSuffix)
 	if err != nil || b == nil {
