@@ -39,9 +39,6 @@ func (m *Machine) prepare(g *group, out *outcome) {
 	if g.state == stateCompleting {
 		m.dropAssignments(g, out, wire.CodeRebalanceInProgress)
 	}
-	for mem := range g.all() {
-		g.settleDebt(mem)
-	}
 	m.timers.disarm(&g.timer)
 	first := g.state == stateEmpty
 	g.moveTo(statePreparing)

@@ -31,7 +31,7 @@ func TestSimulation(t *testing.T) {
 		newWorld(t, seed).run()
 		return
 	}
-	for seed := range simEnv(t, "SIM_SEEDS", 500) {
+	for seed := range simEnv(t, "SIM_SEEDS", 300) {
 		newWorld(t, seed+1).run()
 	}
 }
@@ -123,6 +123,9 @@ func (w *world) run() {
 		w.verify()
 	}
 	w.failing = 0
+	for _, c := range w.clients {
+		c.upAtMs = 0
+	}
 	w.note("faults stop")
 	for passed := 0; w.unrest() != nil; passed += 500 {
 		if passed > simQuietMs {
@@ -132,7 +135,30 @@ func (w *world) run() {
 		w.actAll()
 		w.verify()
 	}
+	w.checkCovered()
+	for range 100 {
+		w.pass(500)
+		w.actAll()
+		if unrest := w.unrest(); unrest != nil {
+			w.Fatalf("the rest did not last: %v", unrest)
+		}
+	}
 	w.end()
+}
+
+// checkCovered holds that at rest every partition has somebody.
+func (w *world) checkCovered() {
+	for id, value := range w.record {
+		given := map[string]bool{}
+		for i := range value.Members {
+			for p := range strings.FieldsSeq(string(value.Members[i].Assignment)) {
+				given[p] = true
+			}
+		}
+		if len(value.Members) > 0 && len(given) != simPartitions {
+			w.Fatalf("at rest group %s has given %d of %d partitions", id, len(given), simPartitions)
+		}
+	}
 }
 
 // end moves the shard away: then nobody may be left without an answer.
@@ -282,6 +308,9 @@ func (w *world) reply(in *Input, response any) {
 		req := in.Request.(*kmsg.OffsetCommitRequest)
 		if r.Topics[0].Partitions[0].ErrorCode == wire.CodeNone {
 			p := req.Topics[0].Partitions[0]
+			if g := w.m.lookup(in.Group); g.generation != req.Generation || g.members[req.MemberID] == nil {
+				w.Fatalf("%s has committed in generation %d", req.MemberID, req.Generation)
+			}
 			w.committed[fmt.Sprint(in.Group, "-", p.Partition)] = p.Offset
 		}
 	}
@@ -396,7 +425,7 @@ func (w *world) unrest() []string {
 		}
 	}
 	for _, id := range w.m.groupIDs() {
-		if g := w.m.lookup(id); len(g.members) != size[id] || g.owing > 0 {
+		if g := w.m.lookup(id); len(g.members) != size[id] || g.owing+len(g.pending) > 0 {
 			unrest = append(unrest, id+" "+g.describe())
 		}
 	}

@@ -18,7 +18,7 @@ const (
 )
 
 const (
-	simSessionMs   = 10_000
+	simSessionMs   = 10_000 // of most clients
 	simRebalanceMs = 20_000
 	simGiveUpMs    = 30_000
 )
@@ -29,6 +29,7 @@ type client struct {
 	name, group  string
 	version      int16 // of JoinGroup
 	instance     *string
+	sessionMs    int32
 	phase        int
 	memberID     string
 	generation   int32
@@ -50,6 +51,10 @@ func newClient(w *world, i int) *client {
 	if c.version >= 5 && w.r.IntN(2) == 0 {
 		instance := "i" + c.name
 		c.instance = &instance
+	}
+	c.sessionMs = int32(simSessionMs)
+	if w.r.IntN(3) == 0 {
+		c.sessionMs = 25_000
 	}
 	return c
 }
@@ -159,7 +164,7 @@ func (c *client) join() {
 	in.NewID = fmt.Sprintf("u%d", c.w.fresh)
 	req := in.Request.(*kmsg.JoinGroupRequest)
 	req.InstanceID = c.instance
-	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = simSessionMs, simRebalanceMs
+	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = c.sessionMs, simRebalanceMs
 	c.send(in, true)
 }
 
