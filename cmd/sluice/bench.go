@@ -85,7 +85,7 @@ func (a *app) benchCmd() *cobra.Command {
 		}
 		c.AddCommand(sub)
 	}
-	c.AddCommand(a.benchRunCmd(), a.benchListCmd())
+	c.AddCommand(a.benchRunCmd(), a.benchListCmd(), a.benchGroupsCmd())
 	return a.group(c)
 }
 
