@@ -51,6 +51,8 @@ type produceItem struct {
 	errors  []wire.RecordError
 	// rewritten says that append.Batch is not the request's own bytes.
 	rewritten bool
+	// verifications counts how often the batch's transaction was verified anew.
+	verifications uint8
 }
 
 func newProduceOp(r *request) *produceOp {
@@ -260,8 +262,12 @@ func (op *produceOp) mustWait(it *produceItem) bool {
 // settle takes one partition on from the outcome of its append; any goroutine.
 func (op *produceOp) settle(i int) {
 	it := &op.items[i]
-	if it.append.Unverified {
+	switch {
+	case it.append.Unverified:
 		op.verify(i)
+		return
+	case it.outdated():
+		op.verifyAnew(i)
 		return
 	}
 	it.code = it.append.Code

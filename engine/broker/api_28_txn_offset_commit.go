@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"time"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"sluice/engine/coordinator"
@@ -52,25 +54,52 @@ func handleTxnOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 		}
 		to.answer(p)
 	}
-	b.verifyTxnOffsets(req, func(guard uint64, code int16) {
-		if code != wire.CodeNone {
-			refuse(txnOffsetsCode(code, req.Version))
-			return
-		}
-		in := groupInput(to, group.TxnOffsetCommit, req.Group, req, func(response any) {
-			for i, t := range response.(*kmsg.TxnOffsetCommitResponse).Topics {
-				p.Topics[places[i]].Partitions = t.Partitions
+	var try func(wait time.Duration)
+	try = func(wait time.Duration) {
+		v := b.txnOffsetsVerification(req)
+		b.verifyTxnOffsets(req, v, func(guard uint64, code int16) {
+			if code != wire.CodeNone {
+				refuse(txnOffsetsCode(code, req.Version))
+				return
 			}
-			to.answer(p)
+			in := groupInput(to, group.TxnOffsetCommit, req.Group, req, func(response any) {
+				from := response.(*kmsg.TxnOffsetCommitResponse)
+				if guard != 0 && v.again(firstCode(from), wait) {
+					time.AfterFunc(wait, func() { try(2 * wait) })
+					return
+				}
+				for i, t := range from.Topics {
+					p.Topics[places[i]].Partitions = t.Partitions
+				}
+				to.answer(p)
+			})
+			in.Guard = guard
+			b.groups.submit(in)
 		})
-		in.Guard = guard
-		b.groups.submit(in)
-	})
+	}
+	try(confirmWaitMin)
+}
+
+// firstCode is the first partition's code: a batch is refused as a whole.
+func firstCode(p *kmsg.TxnOffsetCommitResponse) int16 {
+	for _, t := range p.Topics {
+		for _, x := range t.Partitions {
+			return x.ErrorCode
+		}
+	}
+	return wire.CodeNone
+}
+
+func (b *Broker) txnOffsetsVerification(req *kmsg.TxnOffsetCommitRequest) verification {
+	return verification{
+		transactionalID: req.TransactionalID, producerID: req.ProducerID, epoch: req.ProducerEpoch,
+		sequence: wire.NoSequence, adds: req.Version >= txnOffsetsAdds,
+	}
 }
 
 // verifyTxnOffsets makes sure that the partition of the group's offsets is in the transaction.
 func (b *Broker) verifyTxnOffsets(
-	req *kmsg.TxnOffsetCommitRequest, then func(guard uint64, code int16),
+	req *kmsg.TxnOffsetCommitRequest, v verification, then func(guard uint64, code int16),
 ) {
 	n := b.groups.partitions()
 	if n == 0 {
@@ -83,10 +112,7 @@ func (b *Broker) verifyTxnOffsets(
 		then(0, wire.CodeNotCoordinator)
 		return
 	}
-	b.verifyTxn(r, verification{
-		transactionalID: req.TransactionalID, producerID: req.ProducerID, epoch: req.ProducerEpoch,
-		sequence: wire.NoSequence, adds: req.Version >= txnOffsetsAdds,
-	}, then)
+	b.verifyTxn(r, v, confirmWaitMin, then)
 }
 
 // txnOffsetsCode is a failed verification in words that the client's version knows.
