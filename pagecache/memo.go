@@ -21,9 +21,9 @@ type memo struct {
 const (
 	memoSteps = 256
 	memoPages = 128 // 2 GiB, which no segment exceeds
-	// memoMax is how long a mark is believed. At the rate at which a busy machine turns over its page
-	// cache (some GB/s) this is a small part of it.
-	memoMax = 250 * time.Millisecond
+	// memoMax is how long a mark is believed. Pages that were sent just now are the last to be taken
+	// away: before that, the machine must turn over the better part of its page cache.
+	memoMax = time.Second
 )
 
 // memoPage holds, for each step, the time of the last good probe in milliseconds since memoStart,

@@ -86,7 +86,7 @@ func (s *Shared) ReadAtNoWait(p []byte, pos int64) (int, error) {
 }
 
 // Resident tells whether n bytes at position pos can be sent without waiting for the device: by a
-// probe, or because one has said so within the last quarter of a second.
+// probe, or because one has said so within the last second.
 func (s *Shared) Resident(pos, n int64) bool {
 	if n <= 0 {
 		return true
