@@ -91,10 +91,11 @@ func (c *Conn) Keep() []byte { return c.keep() }
 
 // Respond ends the request in process: what Chain holds is sent as one frame behind the responses
 // before it, and the next request may come. The frame's loan ends. On a connection that is gone it
-// releases the chain.
+// releases the chain. It reads the clock, so that Reactor.Now tells when the request ended.
 func (c *Conn) Respond() { c.respond() }
 
-// Done ends the request in process without a response. The frame's loan ends.
+// Done ends the request in process without a response. The frame's loan ends. It reads the clock as
+// Respond does.
 func (c *Conn) Done() { c.done() }
 
 // Mute withholds the connection's next request for d, beginning now (throttling as KIP-219 has it:

@@ -373,7 +373,7 @@ func (p *epoll) defers(c *Conn, q *quota) bool {
 
 // serveConn goes on with c's turn as far as sockets and quota allow.
 func (p *epoll) serveConn(c *Conn, q quota) {
-	sends := 0
+	sends, sentLast := 0, false
 	c.link.serving = true
 	for q.calls > 0 && !c.doomed {
 		switch {
@@ -383,12 +383,15 @@ func (p *epoll) serveConn(c *Conn, q quota) {
 				p.answersSinceNs = p.r.nowNs
 			}
 			p.answers.push(c)
-			p.r.lap(CauseHandler)
+			p.r.lapNow(CauseHandler) // The answer was queued just now.
 			return
 		case q.out > 0 && c.canSend():
+			in, out := p.r.tally.framesIn, p.r.tally.framesOut
 			p.sendOnce(c, &q)
 			sends++
+			sentLast = p.r.tally.framesOut != out && p.r.tally.framesIn == in
 		case q.in > 0 && c.canReceive():
+			sentLast = false
 			if !p.receiveOnce(c, &q) {
 				q.calls = 0
 			}
@@ -401,10 +404,14 @@ func (p *epoll) serveConn(c *Conn, q quota) {
 	if !c.doomed {
 		p.list(c)
 	}
+	cause := CauseHandler
 	if sends > 0 && q.out <= turnBytesMax/2 {
-		p.r.lap(CauseSend)
+		cause = CauseSend
+	}
+	if sentLast && p.r.sentHandler != nil {
+		p.r.lapNow(cause) // The last answer's end was read.
 	} else {
-		p.r.lap(CauseHandler)
+		p.r.lap(cause)
 	}
 }
 

@@ -151,8 +151,13 @@ func (r *Reactor) received(c *Conn, b []byte) {
 	r.settle(c)
 }
 
+// arrived notes that n bytes came. Receiving a few takes no time that would be worth a reading of
+// the clock.
 func (r *Reactor) arrived(c *Conn, n int) {
 	r.tally.bytesIn += uint64(n)
+	if n >= directBytesMin {
+		r.tick()
+	}
 	c.movedNs = r.nowNs
 	c.input.arrivedNs = r.nowNs
 }

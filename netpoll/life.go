@@ -74,13 +74,14 @@ func (c *Conn) respond() {
 	r := c.reactor
 	chain := c.Chain()
 	c.chain = nil
+	r.tick()
 	if c.closed {
 		r.giveChain(chain)
 		c.endRequest()
 		return
 	}
 	chain.seal()
-	chain.arrivedNs, chain.queuedNs = c.input.arrivedNs, r.clock()
+	chain.arrivedNs, chain.queuedNs = c.input.arrivedNs, r.nowNs
 	c.endRequest()
 	c.output.push(chain)
 	r.poller.send(c)
@@ -95,6 +96,7 @@ func (c *Conn) done() {
 		c.reactor.giveChain(c.chain)
 		c.chain = nil
 	}
+	c.reactor.tick()
 	c.endRequest()
 }
 

@@ -169,7 +169,7 @@ func (r *Reactor) popSent(c *Conn) {
 	if r.sentHandler != nil {
 		r.sentHandler.Sent(c, Sent{
 			Note: chain.Note, Bytes: FrameHeadBytes + chain.Len(),
-			ArrivedNs: chain.arrivedNs, QueuedNs: chain.queuedNs, SentNs: r.clock(),
+			ArrivedNs: chain.arrivedNs, QueuedNs: chain.queuedNs, SentNs: r.tick(),
 		})
 	}
 	r.giveChain(chain)

@@ -13,7 +13,8 @@ type Conn interface {
 	// Chain is the response under construction. It is taken on the reactor; once taken it may be
 	// filled on another goroutine.
 	Chain() *netpoll.Chain
-	// Respond ends the request and sends Chain.
+	// Respond ends the request and sends Chain. It reads the clock, as Done does: Loop.NowNs then
+	// tells when the request ended.
 	Respond()
 	// Done ends the request without a response.
 	Done()
@@ -38,7 +39,8 @@ type Conn interface {
 type Loop interface {
 	// Post runs t on the reactor; any goroutine.
 	Post(t *netpoll.Task)
-	// NowNs is the reactor's monotonic clock, read once per turn.
+	// NowNs is the last reading of the reactor's monotonic clock: where the request before this one,
+	// or what the turn did before, ended.
 	NowNs() int64
 	// ReadNs reads the clock itself, for stage times within a turn. Any goroutine.
 	ReadNs() int64

@@ -43,7 +43,7 @@ func (b *Broker) dispatch(r *request, frame []byte) {
 		panic("BUG: a frame arrived while another request was in process")
 	}
 	r.busy = true
-	r.startedNs = r.conn.Loop().ReadNs()
+	r.startedNs = r.conn.Loop().NowNs()
 	r.localNs, r.waitedNs, r.throttleMs, r.failed = 0, 0, 0, nil
 	h, body, err := wire.ParseRequestHeader(frame)
 	if err != nil {

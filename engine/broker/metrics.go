@@ -118,7 +118,8 @@ func (a *apiMetrics) shard(reactor int) *apiShard {
 	return &a.shards[reactor&(len(a.shards)-1)]
 }
 
-// request records a request that has ended, on its reactor. A request whose API was not found has
+// request records a request that has ended just now, on its reactor: what ended it read the clock. A
+// request whose API was not found has
 // no figures but refused.
 func (m *metrics) request(r *request) {
 	if r.api == nil {
@@ -127,7 +128,7 @@ func (m *metrics) request(r *request) {
 	loop := r.conn.Loop()
 	s := r.api.stats.shard(loop.Index())
 	s.requests[boundedVersion(r.header.APIVersion)].Add(1)
-	nowNs, localNs := loop.ReadNs(), r.localNs
+	nowNs, localNs := loop.NowNs(), r.localNs
 	if r.api.inline != nil {
 		// A control worker has timed its work itself.
 		localNs += nowNs - r.startedNs

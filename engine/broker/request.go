@@ -51,14 +51,14 @@ func (r *request) begin() *netpoll.Chain {
 
 // respond ends the request with what the chain holds.
 func (r *request) respond() {
-	r.observe()
 	r.conn.Respond()
+	r.observe()
 }
 
 // done ends the request without a response (acks=0).
 func (r *request) done() {
-	r.observe()
 	r.conn.Done()
+	r.observe()
 }
 
 // abort closes the connection; the request gets no answer.
@@ -68,7 +68,8 @@ func (r *request) abort(cause error) {
 	r.conn.Close(cause)
 }
 
-// observe records the request's stages and makes the struct ready for the next request.
+// observe records the stages of a request that the connection has just ended, which read the clock
+// for it, and makes the struct ready for the next one.
 func (r *request) observe() {
 	r.busy = false
 	r.b.metrics.request(r)
