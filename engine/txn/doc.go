@@ -78,7 +78,9 @@
 //     other retry, and a foreign epoch PRODUCER_FENCED; Kafka meets an exception (UNKNOWN_SERVER_ERROR).
 //   - After an append that failed, nothing has changed. Kafka keeps the epoch of a failed fencing by
 //     protocol 1 in memory, and the producer id of a failed first InitProducerId.
-//   - EndTxn of protocol 2 knows a retry across producer ids only if the id did change.
+//   - EndTxn of protocol 2 knows a retry only of an end by protocol 2, and across producer ids only if
+//     the id did change. Kafka looks at the epochs alone, so that a fenced producer of protocol 2 can be
+//     given the epoch of one of protocol 1 that shares its transactional id.
 //   - Ids and partitions have bounds (Config).
 //
 // # Costs

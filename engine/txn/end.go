@@ -72,7 +72,9 @@ func (m *Machine) endV1(
 func (m *Machine) endV2(
 	nowMs int64, in *Input, out *coordinator.Outcome[*Input], e *entry, req *kmsg.EndTxnRequest,
 ) {
-	complete := e.state == CompleteCommit || e.state == CompleteAbort
+	// Only an end that took an epoch can be retried with the one before. After one of protocol 1 that is
+	// a producer which InitProducerId has fenced.
+	complete := e.version >= 2 && (e.state == CompleteCommit || e.state == CompleteAbort)
 	// The producer's id was replaced with the epoch that it had.
 	rotated := complete && e.epoch == 0 && req.ProducerEpoch == epochMax-1 &&
 		e.prevID == req.ProducerID && e.prevID != e.producerID

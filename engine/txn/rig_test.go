@@ -18,6 +18,8 @@ type fakeLog struct {
 	records []coordinator.Record
 	// fail refuses an append with the code it returns, unless that is 0.
 	fail func() int16
+	// seen is told each record that is appended.
+	seen func(coordinator.Record)
 }
 
 func (l *fakeLog) Append(b coordinator.Batch) (int64, int16) {
@@ -33,6 +35,9 @@ func (l *fakeLog) Append(b coordinator.Batch) (int64, int16) {
 		l.records = append(l.records, coordinator.Record{
 			Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value),
 		})
+		if l.seen != nil {
+			l.seen(r)
+		}
 	}
 	return int64(len(l.records)) - 1, 0
 }
@@ -54,6 +59,8 @@ type rig struct {
 	// out is called with each released answer and errand.
 	reply func(in *Input, response any)
 	errnd func(any)
+	// checkEvery is how many steps lie between two comparisons with a reload; 0 compares always.
+	checkEvery, steps int
 }
 
 func newRig(t testing.TB, config Config) *rig {
@@ -94,7 +101,9 @@ func (r *rig) unload(code int16, kept int) {
 func (r *rig) handle(inputs ...*Input) {
 	r.shard.Handle(r.nowMs, inputs...)
 	r.release()
-	r.check()
+	if r.steps++; r.checkEvery == 0 || r.steps%r.checkEvery == 0 {
+		r.check()
+	}
 }
 
 func (r *rig) release() {
