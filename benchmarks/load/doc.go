@@ -22,11 +22,13 @@
 //
 // # Open loop
 //
-// The thread runs with real-time priority, where that is allowed (see realtime).
 // Record j of a run is due at start + j/rate, computed from j, so that no error adds up. A turn
-// takes up what is due and notes how late it is (lag): that is the generator's own lateness. The
-// thread runs with real-time priority for it, where that is allowed. The
-// record then belongs to an open batch, which closes when it is full or linger has passed, and
+// takes up what is due, when it begins and again after every transfer, none of which is longer than
+// 64 KiB, and notes how late it is (lag): that is the generator's own lateness. The thread runs with
+// real-time priority for it, where that is allowed, and a second OS thread on other processors runs
+// the turn that it is late for (relief.go).
+//
+// The record then belongs to an open batch, which closes when it is full or linger has passed, and
 // waits in an unbounded queue for a place among the connection's requests in flight. The queue
 // holds no payload, only which records a batch has: a batch is encoded as it is sent, so a broker
 // that stalls costs memory by the batch and not by the byte, and what it does to latency shows where

@@ -291,6 +291,9 @@ func (f *fetchConn) receive() (now int64, more bool, err error) {
 		if f.dropping && f.parser.exact() {
 			room = f.parser.need()
 		}
+		if f.t.s.open {
+			room = min(room, stepBytesMax)
+		}
 		n, errno = receive(f.fd, f.t.buffer[:room])
 	}
 	now = f.t.s.now()
@@ -311,6 +314,7 @@ func (f *fetchConn) receive() (now int64, more bool, err error) {
 		}
 	} else {
 		err = f.parse(f.t.buffer[:n], now)
+		f.t.keepUp(now)
 	}
 	return now, n == room || f.ended, err
 }

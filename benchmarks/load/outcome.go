@@ -19,7 +19,7 @@ func (r *run) settle(failure error) error {
 	var burst, catchup result.Count
 	before, during := result.NewHistogram(), result.NewHistogram()
 	notes := map[string]int64{}
-	passes, realtimeThreads := int64(0), 0
+	passes, realtimeThreads, turns, relieved := int64(0), 0, int64(0), int64(0)
 	for _, t := range s.threads {
 		y := t.tally
 		sum(&out.Produced, &y.produced)
@@ -35,6 +35,8 @@ func (r *run) settle(failure error) error {
 		r.mergeStages(y)
 		if y.realtime {
 			realtimeThreads++
+			turns += t.turns
+			relieved += t.relieved
 		}
 	}
 	if missing > 0 && failure == nil {
@@ -51,6 +53,7 @@ func (r *run) settle(failure error) error {
 	}
 	if realtimeThreads > 0 {
 		out.Figures["schedule_realtime_threads"] = float64(realtimeThreads)
+		out.Figures["schedule_relieved_turns_percent"] = 100 * float64(relieved) / float64(max(1, turns))
 	}
 	if r.spec.Mode == workload.Backlog {
 		r.backlogFigures(&catchup, passes, before, during)

@@ -14,6 +14,10 @@ import (
 //
 // It needs CAP_SYS_NICE; without it the run goes on as it is, and lag tells how late it was.
 func realtime() (undo func(), err error) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		return nil, err
+	}
 	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}
 	// Threads that the runtime starts from this one are none of the schedule's.
 	attr.Flags = unix.SCHED_FLAG_RESET_ON_FORK
@@ -23,10 +27,7 @@ func realtime() (undo func(), err error) {
 		}
 		return nil, err
 	}
-	return func() {
-		other := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
-		_ = unix.SchedSetAttr(0, &other, 0)
-	}, nil
+	return func() { _ = unix.SchedSetAttr(0, before, 0) }, nil
 }
 
 // noPriority begins the note of a run whose threads are as ordinary as the broker's.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"runtime/metrics"
 	"slices"
 	"strings"
@@ -42,9 +41,10 @@ type merged struct {
 var _ drive.Client = Run
 
 // Run carries out a spec of mode produce, consume, e2e, mixed or backlog with the lean client.
-// Beyond drive.Client: it uses spec.Threads OS threads (one more in mode backlog), and it raises
-// GOMAXPROCS to two more than that while it runs, so that a client thread that is busy throughout
-// does not hold up the rest of the process.
+// Beyond drive.Client: it uses spec.Threads OS threads (one more in mode backlog, and up to twice as
+// many where there is a schedule to keep, see relief.go), and it raises GOMAXPROCS to two more than
+// that while it runs, so that a client thread that is busy throughout does not hold up the rest of
+// the process.
 func Run(
 	ctx context.Context, target drive.Target, spec workload.Spec, hooks drive.Hooks,
 ) (drive.Outcome, error) {
@@ -77,11 +77,11 @@ func (r *run) carryOut(ctx context.Context) error {
 		r.note(fmt.Sprintf("%d of the %d keys were used", keysMax, spec.Keys))
 	}
 	threads := threadCount(spec)
-	procs := runtime.GOMAXPROCS(0)
-	if procs < threads+2 {
-		runtime.GOMAXPROCS(threads + 2)
-		defer runtime.GOMAXPROCS(procs)
+	carriers := threads
+	if spec.Rate > 0 {
+		carriers += threads // Their reliefs.
 	}
+	defer processors.claim(carriers)()
 	v, err := r.cluster.settled(ctx, r.failMax)
 	if err != nil {
 		if errors.Is(err, unix.ECONNREFUSED) {

@@ -27,8 +27,9 @@ type session struct {
 	open      bool // producers keep to a schedule
 	preload   bool // lanes have a number of batches to send, and that is all
 	mainStage stage
-	base      time.Time // 0 on the run's clock
-	baseMs    int64     // the same in ms since 1970
+	base      time.Time    // 0 on the run's clock
+	clock     func() int64 // the run's clock of a test; nil: CLOCK_MONOTONIC
+	baseMs    int64        // the same in ms since 1970
 
 	layout atomic.Pointer[layout]
 	// start is when the load begins, begin and end bound measured time; 0: not known yet.
@@ -79,7 +80,12 @@ func (s *session) addThread() error {
 }
 
 // now is the time in ns since the session began (CLOCK_MONOTONIC).
-func (s *session) now() int64 { return int64(time.Since(s.base)) }
+func (s *session) now() int64 {
+	if s.clock != nil {
+		return s.clock()
+	}
+	return int64(time.Since(s.base))
+}
 
 // unixMs is the time that new batches bear.
 func (s *session) unixMs() int64 { return s.baseMs + s.now()/int64(time.Millisecond) }

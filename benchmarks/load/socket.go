@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,16 @@ import (
 // rawBytesMax is the largest transfer for which the scheduler is not told (RawSyscall): beyond it
 // a call copies long enough to hold up a stop of the world.
 const rawBytesMax = 128 << 10
+
+// rawWaitMax is the longest wait in ns of which the scheduler is not told where a thread has
+// real-time priority. When it is told, the runtime's monitor takes the processor (P) of the waiting
+// goroutine away now and then, and one that wakes up meanwhile spins until that is done: with its
+// priority, in the place of the monitor. A wait that the scheduler does not know of may hold up a
+// stop of the world for as long, although the signal that asks for the stop mostly ends it.
+const rawWaitMax = int64(100 * time.Microsecond)
+
+// pauseMax is the longest pause: after it a carrier looks whether the run has ended.
+const pauseMax = int64(5 * time.Millisecond)
 
 // address is a broker's, resolved once, off the hot path.
 type address struct {
@@ -132,6 +143,8 @@ type poller struct {
 	fd, wakeFd int
 	events     [256]unix.EpollEvent
 	timeout    unix.Timespec
+	// raw says that the scheduler is not told of short waits.
+	raw bool
 	// coarse says that the kernel has no epoll_pwait2(2) (before 5.11): timeouts are whole
 	// milliseconds then.
 	coarse bool
@@ -187,6 +200,23 @@ func (p *poller) drainWakes() {
 	_, _ = unix.Read(p.wakeFd, count[:])
 }
 
+// another is a second way into the same set, for another thread.
+func (p *poller) another() *poller {
+	return &poller{fd: p.fd, wakeFd: p.wakeFd, raw: p.raw, coarse: p.coarse}
+}
+
+// pause waits so many nanoseconds, or less, but not more than pauseMax.
+func (p *poller) pause(ns int64) {
+	ns = min(ns, pauseMax)
+	p.timeout = unix.NsecToTimespec(ns)
+	at := uintptr(unsafe.Pointer(&p.timeout))
+	if ns <= rawWaitMax {
+		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, at, 0, 0)
+		return
+	}
+	_, _, _ = unix.Syscall(unix.SYS_NANOSLEEP, at, 0, 0)
+}
+
 // wait returns the events, waiting at most so many nanoseconds; 0 looks only.
 func (p *poller) wait(ns int64) []unix.EpollEvent {
 	var n uintptr
@@ -198,14 +228,18 @@ func (p *poller) wait(ns int64) []unix.EpollEvent {
 	case p.coarse:
 		ms := uintptr((ns + 999_999) / 1_000_000)
 		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), at, room, ms, 0, 0)
+	case p.raw && ns <= rawWaitMax:
+		p.timeout = unix.NsecToTimespec(ns)
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), at, room,
+			uintptr(unsafe.Pointer(&p.timeout)), 0, 0)
 	default:
 		p.timeout = unix.NsecToTimespec(ns)
 		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.fd), at, room,
 			uintptr(unsafe.Pointer(&p.timeout)), 0, 0)
-		if errno == unix.ENOSYS {
-			p.coarse = true
-			return nil
-		}
+	}
+	if errno == unix.ENOSYS {
+		p.coarse = true
+		return nil
 	}
 	if errno != 0 {
 		return nil // EINTR: the loop comes back.

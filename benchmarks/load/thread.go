@@ -2,6 +2,7 @@ package load
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,8 @@ const (
 	napMax = int64(50 * time.Millisecond)
 )
 
-// thread is one client thread. All its fields but gauges and poller.wake belong to its goroutine.
+// thread is one client thread. All its fields but gauges, poller.wake, turning and agenda belong to
+// its goroutine or, where it has two carriers, to the one that has set turning.
 type thread struct {
 	s       *session
 	gauges  gauges
@@ -38,6 +40,13 @@ type thread struct {
 	dueFlight flight
 	queued    int   // batches in the queues of all connections
 	napFloor  int64 // napMin or 0
+	number    int   // among the session's threads
+
+	// turning is set while one of the carriers runs a turn, agenda is when the next turn is due, on
+	// the run's clock. See relief.go.
+	turning         atomic.Bool
+	agenda          atomic.Int64
+	turns, relieved int64 // turns in all, and those that the relief ran
 
 	conns         []*conn
 	ready, spared []*conn
@@ -56,8 +65,11 @@ func newThread(s *session) (*thread, error) {
 	}
 	t := &thread{
 		s: s, poller: p, buffer: make([]byte, bufferBytes), builder: wire.NewBatchBuilder(),
-		tally: newTally(), main: s.mainStage, layout: s.layout.Load(),
+		tally: newTally(), main: s.mainStage, layout: s.layout.Load(), number: len(s.threads),
 	}
+	// Until its first turn nobody knows what it has to do: a preload whose thread has not begun is
+	// not over.
+	t.gauges.inFlight.Store(1)
 	if s.maker != nil {
 		t.builder.Codec = s.maker.codec
 	}
@@ -89,9 +101,7 @@ func (t *thread) run() {
 	for _, c := range t.conns {
 		c.connect(now)
 	}
-	for !t.s.stop.Load() {
-		t.turn(t.poller.wait(t.nap()))
-	}
+	t.keep()
 	for _, c := range t.conns {
 		c.role.abandon()
 		c.close()
@@ -128,6 +138,7 @@ func (t *thread) nap() int64 {
 // turn is one pass of the loop.
 func (t *thread) turn(events []unix.EpollEvent) {
 	now := t.s.now()
+	t.turns++
 	t.phases(now)
 	t.mark(events)
 	if len(t.waiting) > 0 {
@@ -139,11 +150,8 @@ func (t *thread) turn(events []unix.EpollEvent) {
 	for i, c := range round {
 		c.listed = false
 		round[i] = nil
+		now = t.keepUp(now)
 		c.serve(now)
-		if i%8 == 7 && len(t.producers) > 0 {
-			now = t.s.now()
-			t.takeUp(now)
-		}
 	}
 	t.count()
 }
@@ -263,6 +271,18 @@ func (t *thread) takeUp(now int64) {
 	for _, p := range t.producers {
 		p.takeUp(now)
 	}
+}
+
+// keepUp takes up what has become due during a turn. It is called after every transfer, so that a
+// turn of many makes no record later than one of them does. It returns the time, or without a
+// schedule the one it was given.
+func (t *thread) keepUp(now int64) int64 {
+	if len(t.producers) == 0 {
+		return now
+	}
+	now = t.s.now()
+	t.takeUp(now)
+	return now
 }
 
 // measured reports whether a time lies within measured time.
