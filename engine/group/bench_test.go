@@ -101,7 +101,8 @@ func BenchmarkCommit(b *testing.B) {
 		shard.Handle(2, inputs[i%len(inputs)])
 		released.Replies = released.Replies[:0]
 		shard.Release(1<<60, &released)
-		if resp := released.Replies[0].Response.(*kmsg.OffsetCommitResponse); resp.Topics[0].Partitions[0].ErrorCode != 0 {
+		resp := released.Replies[0].Response.(*kmsg.OffsetCommitResponse)
+		if resp.Topics[0].Partitions[0].ErrorCode != 0 {
 			b.Fatal(resp)
 		}
 		i++
@@ -127,7 +128,8 @@ func BenchmarkFetchAll(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	in := &Input{Kind: OffsetFetch, Group: "application-000007", Fetch: &FetchQuery{Group: "application-000007"}}
+	q := &FetchQuery{Group: "application-000007"}
+	in := &Input{Kind: OffsetFetch, Group: q.Group, Fetch: q}
 	b.ReportAllocs()
 	for b.Loop() {
 		var out outcome

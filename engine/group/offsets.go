@@ -85,12 +85,6 @@ func (o *offsets) entry(i uint32) *entry {
 // record: as an Empty group of simple consumers (class GroupMetadataManager's simple group).
 func (o *offsets) has(group string) bool { return o.groups.find(group) != 0 }
 
-// hasPending reports whether a group has offsets in open transactions.
-func (o *offsets) hasPending(group string) bool {
-	g := o.groups.find(group)
-	return g != 0 && o.groups.holders[g] > o.lists[g].count
-}
-
 // groupNames appends the groups that have offsets, committed or pending, in no useful order.
 func (o *offsets) groupNames(dst []string) []string {
 	for n, holders := range o.groups.holders {

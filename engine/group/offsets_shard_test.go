@@ -72,7 +72,8 @@ func TestTopicsDeletedIsBounded(t *testing.T) {
 	gone := strings.Repeat("gone", 8)
 	var records []coordinator.Record
 	for i := range 30_000 {
-		records = append(records, plainCommit(fmt.Sprint("group-", i%10), []string{gone, "kept"}[i%2], int32(i), 1))
+		topic := []string{gone, "kept"}[i%2]
+		records = append(records, plainCommit(fmt.Sprint("group-", i%10), topic, int32(i), 1))
 	}
 	s := loaded(t, records)
 	var pending []coordinator.Record
@@ -234,7 +235,8 @@ func randomCommand(r *rand.Rand) string {
 	case 2:
 		return fmt.Sprintf("commit %s v=4 retention=%dh %s=%d", group, r.IntN(100), part(), r.IntN(99))
 	case 3, 4:
-		return fmt.Sprintf("txn-commit %s pid=%d %s=%d %s=%d", group, r.IntN(3), part(), r.IntN(99), part(), r.IntN(99))
+		return fmt.Sprintf("txn-commit %s pid=%d %s=%d %s=%d",
+			group, r.IntN(3), part(), r.IntN(99), part(), r.IntN(99))
 	case 5:
 		return fmt.Sprintf("end pid=%d %s", r.IntN(3), []string{"commit", "abort"}[r.IntN(2)])
 	case 6:

@@ -50,7 +50,8 @@ func (o *offsets) check() {
 			panic(what)
 		}
 	}
-	groups, topics, ids, metadata := map[uint32]uint32{}, map[uint32]uint32{}, map[uint32]uint32{}, map[uint32]uint32{}
+	groups, topics := map[uint32]uint32{}, map[uint32]uint32{}
+	ids, metadata := map[uint32]uint32{}, map[uint32]uint32{}
 	hold := func(e *entry) {
 		groups[e.group]++
 		topics[e.topic]++
@@ -192,7 +193,9 @@ func TestOffsetsAgainstModel(t *testing.T) {
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var table offsets
-		model := offsetModel{committed: map[offsetKey]modelOffset{}, pending: map[int64]map[offsetKey]modelOffset{}}
+		model := offsetModel{
+			committed: map[offsetKey]modelOffset{}, pending: map[int64]map[offsetKey]modelOffset{},
+		}
 		partitions := 1 + r.IntN(400)
 		for step := range 3000 {
 			k := offsetKey{
