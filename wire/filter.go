@@ -10,6 +10,8 @@ import (
 // memory; the zero value is ready. It is for one goroutine.
 type Filter struct {
 	records Records
+	// rec is the record at hand: on the stack it would not stay there.
+	rec Record
 	// section holds the kept records uncompressed, shifted the same with other timestamp deltas.
 	section    []byte
 	shifted    []byte
@@ -88,9 +90,8 @@ func (f *Filter) collect(
 	r.Open(b, boundMax)
 	for r.err == nil && r.left > 0 {
 		body, ok := r.body()
-		var rec Record
 		if ok {
-			rec, ok = parseRecord(b, body)
+			f.rec, ok = parseRecord(b, body)
 		}
 		if !ok {
 			if r.err == nil {
@@ -100,12 +101,12 @@ func (f *Filter) collect(
 		}
 		r.left--
 		done.Read++
-		if !keep(&rec) {
+		if !keep(&f.rec) {
 			continue
 		}
 		done.Kept++
-		newest = max(newest, rec.TimestampMs)
-		tombstones = tombstones || rec.Value == nil
+		newest = max(newest, f.rec.TimestampMs)
+		tombstones = tombstones || f.rec.Value == nil
 		f.section = append(appendVarint(f.section, int32(len(body))), body...)
 	}
 	return newest, tombstones, r.err
@@ -132,6 +133,7 @@ func (f *Filter) shift(by int64) []byte {
 // release lets go of the batch and of memory that one unusual batch has grown.
 func (f *Filter) release() {
 	f.records.Close()
+	f.rec = Record{}
 	if cap(f.section) > outputRetainedMax {
 		f.section = nil
 	}

@@ -170,6 +170,10 @@ type cleaning struct {
 	producers []lastOfProducer
 	txns      cleanedTxns
 	stats     Cleaned
+	// control, discard and past are about the batch at hand: it is a control batch, nothing of it
+	// stays, its delete horizon is over. choose is keep, which goes by them, bound once.
+	control, discard, past bool
+	choose                 func(*wire.Record) bool
 	// paced and busy are the bytes since Pace was called, and since others could run.
 	paced, busy int64
 }
@@ -192,6 +196,7 @@ func (c *Cleaner) Clean(l *Log, stable, nowMs int64) (Cleaned, error) {
 		from: span.From, upper: span.To, end: span.From,
 	}
 	r.stats.From, r.stats.To = span.From, span.From
+	r.choose = r.keep
 	return r.stats, aborted(r.run())
 }
 

@@ -91,21 +91,18 @@ func (r *cleaning) cleanBatch(out *cleanedSegment, b wire.Batch, at int64) error
 	rules := wire.FilterRules{
 		DecompressedBytesMax: r.o.DecompressedBytesMax, HorizonMs: r.horizon(),
 	}
-	past := b.HasDeleteHorizon() && b.BaseTimestamp() <= r.nowMs
-	discard := false
-	if b.IsControl() {
+	r.control, r.discard = b.IsControl(), false
+	r.past = b.HasDeleteHorizon() && b.BaseTimestamp() <= r.nowMs
+	if r.control {
 		done, entry, keep := r.txns.marker(b)
 		if keep {
 			out.seg.aborted.push(entry)
 		}
-		discard, rules.Stamp = done && past, done
+		r.discard, rules.Stamp = done && r.past, done
 	} else {
-		discard = r.txns.data(b)
+		r.discard = r.txns.data(b)
 	}
-	keep := func(rec *wire.Record) bool {
-		return !discard && (b.IsControl() || r.keep(rec, past))
-	}
-	left, done, err := r.filter.Append(r.left[:0], b, rules, keep)
+	left, done, err := r.filter.Append(r.left[:0], b, rules, r.choose)
 	if err != nil {
 		return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
 	}
@@ -134,17 +131,18 @@ func (r *cleaning) horizon() int64 {
 	return r.nowMs + r.conf.DeleteRetentionMs
 }
 
-// keep decides about a record of a batch that was not aborted; past says that the batch's delete
-// horizon is over.
-func (r *cleaning) keep(rec *wire.Record, past bool) bool {
+// keep decides about a record of the batch at hand.
+func (r *cleaning) keep(rec *wire.Record) bool {
 	switch {
-	case rec.Offset >= r.end:
+	case r.discard:
+		return false
+	case r.control, rec.Offset >= r.end:
 		return true
 	case rec.Key == nil:
 		return false
 	case rec.Offset < r.keys.latest(rec.Key):
 		return false
 	default:
-		return rec.Value != nil || !past
+		return rec.Value != nil || !r.past
 	}
 }

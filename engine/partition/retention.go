@@ -53,7 +53,9 @@ func (l *Log) ApplyRetention(nowMs, highWatermark int64) (obsolete int) {
 		if seg.size.Load() == 0 && i == len(list)-1 || seg.next.Load() > highWatermark {
 			break
 		}
-		tooOld := c.RetentionMs >= 0 && nowMs-l.newestMs(seg) > c.RetentionMs
+		// Compaction may have left nothing of a segment: then it has no age, and is in the way.
+		empty := seg.size.Load() == 0
+		tooOld := c.RetentionMs >= 0 && (empty || nowMs-l.newestMs(seg) > c.RetentionMs)
 		tooMuch := c.RetentionBytes >= 0 && size-seg.size.Load() >= c.RetentionBytes
 		if !tooOld && !tooMuch {
 			break
