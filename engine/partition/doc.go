@@ -56,6 +56,16 @@
 // raises the served mark before it checks that its segment is still in the list, so one of the two
 // sees the other.
 //
+// # Compaction
+//
+// A Cleaner reads a log's closed segments, which never change, once for the latest offset of each key
+// and once to write what stays, into new segments (Cleaner.Clean). It holds no lock meanwhile; it
+// then finds its segments still in the list, or gives up. New segments take the old ones' place by
+// names that recovery understands at any moment (replaceSegments). A closed segment's next is the base
+// of the one behind it, whatever of its records is left, so that segments have no gaps between them;
+// inside there are gaps from then on, and every lookup finds the first batch at or behind an offset.
+// The files of old segments stay open until the last reader has done with them.
+//
 // # What is durable when
 //
 // Flush syncs contents, then aborted transactions and leader epochs, then names, and then raises the
