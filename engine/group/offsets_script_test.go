@@ -32,8 +32,8 @@ import (
 //	config retention=20s check=5s  the same, with another configuration
 //	offsets                        the table
 //
-// Member ids are the member's name, which is the instance id of a static one, and "-1". After each command a second machine that replays the log
-// has the same table.
+// Member ids are the member's name, which is the instance id of a static one, and "-1". After each
+// command a second machine that replays the log has the same table.
 type offsetScript struct {
 	t       *testing.T
 	cfg     Config
