@@ -44,8 +44,10 @@ type group struct {
 	state, previous state
 	// kept says that the log has a record of the group.
 	kept bool
-	// newcomer is set when a member was added during the initial delay, which extends it.
-	newcomer bool
+	// newcomer is set when a member was added during the initial delay, which extends it; newcomerMs
+	// is when the latest one came.
+	newcomer   bool
+	newcomerMs int64
 	// stateSinceMs is the wall clock's time of the last change of state, -1 if an old record left it
 	// open.
 	stateSinceMs int64

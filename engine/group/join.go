@@ -209,7 +209,7 @@ func (m *Machine) addMember(g *group, id string, j *joining, out *outcome) {
 		g.protocolType = j.req.ProtocolType
 	}
 	if g.state == statePreparing && g.previous == stateEmpty {
-		g.newcomer = true
+		g.newcomer, g.newcomerMs = true, m.clockMs
 	}
 	g.add(mem)
 	g.parkJoin(mem, j.in, out)

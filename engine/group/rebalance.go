@@ -223,7 +223,9 @@ func (m *Machine) expireJoin(g *group, out *outcome) {
 }
 
 // expireInitial ends a slice of the first join phase. If members were added in it there is another one,
-// until the longest rebalance timeout is used up.
+// until the longest rebalance timeout is used up: the phase ends when nobody has come for the initial
+// delay. Kafka's class InitialDelayedJoin waits for the whole delay again from here on, which makes a
+// thousand members that come within a second wait for six instead of four.
 func (m *Machine) expireInitial(g *group, out *outcome) {
 	if g.state != statePreparing {
 		return
@@ -234,7 +236,8 @@ func (m *Machine) expireInitial(g *group, out *outcome) {
 	}
 	g.newcomer = false
 	passedMs := g.sliceMs
-	g.sliceMs = min(max(int64(m.cfg.InitialDelayMs), 0), g.remainingMs)
+	quietMs := m.clockMs - g.newcomerMs
+	g.sliceMs = min(max(int64(m.cfg.InitialDelayMs)-quietMs, 0), g.remainingMs)
 	g.remainingMs = max(g.remainingMs-passedMs, 0)
 	m.armIn(&g.timer, initialTimer, g.sliceMs)
 }
