@@ -158,7 +158,7 @@ func (w *writer) tags(t *meta) {
 }
 
 // decodeValue reads a value. known is false for versions from the future. The partitions come in order
-// and without duplicates, with topics of their own; states without a transaction have none.
+// and without duplicates, with topics of their own.
 func decodeValue(b []byte) (t meta, partitions []TopicPartition, known bool, err error) {
 	r := reader{b: b}
 	version := int16(r.u16())
@@ -186,9 +186,6 @@ func decodeValue(b []byte) (t meta, partitions []TopicPartition, known bool, err
 	if t.state >= Dead || t.producerID < 0 || t.epoch < 0 {
 		return meta{}, nil, false, fmt.Errorf("%w: state %d, producer %d, epoch %d",
 			errDamagedValue, t.state, t.producerID, t.epoch)
-	}
-	if !t.state.open() {
-		partitions = nil
 	}
 	return t, sortPartitions(partitions), true, nil
 }

@@ -18,7 +18,7 @@ import (
 // above it, markers that are lost, late and doubled, partitions that are deleted and a clock that jumps.
 // It holds what doc.go calls the invariants, while it runs and when the faults have ended.
 func TestSimulation(t *testing.T) {
-	seeds := uint64(150)
+	seeds := uint64(60)
 	if testing.Short() {
 		seeds = 20
 	}
@@ -70,7 +70,7 @@ type epochOf struct {
 	epoch int16
 }
 
-// simEpochMs is what a wall clock shows at the start that never jumps.
+// simEpochMs is what the wall clock shows at the start.
 const simEpochMs = 1_000_000_000
 
 // before says that a was in force before b.

@@ -3,6 +3,7 @@ package txn
 import (
 	"bytes"
 	"hash/maphash"
+	"math"
 )
 
 // entry is one transactional id. A million of them are the usual state of a big shard, and nearly all
@@ -44,6 +45,8 @@ type table struct {
 	// one; nothing that leaves the machine depends on it.
 	index map[uint64]int32
 	seed  maphash.Seed
+	// mask is what of a hash counts: all of it, but in tests of names that share one.
+	mask uint64
 
 	names     [][]byte
 	nameBytes int
@@ -54,7 +57,7 @@ type table struct {
 }
 
 func newTable() table {
-	return table{index: map[uint64]int32{}, seed: maphash.MakeSeed()}
+	return table{index: map[uint64]int32{}, seed: maphash.MakeSeed(), mask: math.MaxUint64}
 }
 
 func (t *table) len() int { return int(t.used) - len(t.free) }
@@ -70,7 +73,7 @@ func (t *table) name(slot int32) []byte {
 
 // get returns a name's entry, nil if there is none.
 func (t *table) get(name string) (int32, *entry) {
-	slot, ok := t.index[maphash.String(t.seed, name)]
+	slot, ok := t.index[maphash.String(t.seed, name)&t.mask]
 	for ok && slot >= 0 {
 		if string(t.name(slot)) == name {
 			return slot, t.at(slot)
@@ -82,7 +85,7 @@ func (t *table) get(name string) (int32, *entry) {
 
 // put returns a name's slot, making it if there is none; the name is copied.
 func (t *table) put(name []byte) int32 {
-	hash := maphash.Bytes(t.seed, name)
+	hash := maphash.Bytes(t.seed, name) & t.mask
 	first, ok := t.index[hash]
 	for slot := first; ok && slot >= 0; slot = t.at(slot).chain {
 		if bytes.Equal(t.name(slot), name) {
@@ -121,7 +124,7 @@ func (t *table) remove(slot int32) {
 		panic("BUG: a removed entry has a timer")
 	}
 	t.close(e)
-	hash := maphash.Bytes(t.seed, t.name(slot))
+	hash := maphash.Bytes(t.seed, t.name(slot)) & t.mask
 	if t.index[hash] != slot {
 		before := t.at(t.index[hash])
 		for before.chain != slot {
