@@ -56,6 +56,7 @@ func newAPITable(m *metrics) *apiTable {
 	control(wire.KeyDescribeProducers, queries, handleDescribeProducers)
 	control(wire.KeyDescribeTopicPartitions, queries, handleDescribeTopicPartitions)
 	addCoordination(control, async)
+	t.addExpress()
 	slices.SortFunc(t.ranges, func(a, b wire.APIRange) int { return cmp.Compare(a.Key, b.Key) })
 	return t
 }
@@ -93,3 +94,6 @@ func addCoordination(
 		async(x.key, coordination, x.h)
 	}
 }
+
+// addExpress says which requests of coordinators may be answered on the reactor.
+func (t *apiTable) addExpress() { t.byKey[wire.KeyHeartbeat].express = expressHeartbeat }

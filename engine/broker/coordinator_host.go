@@ -66,6 +66,7 @@ type hostedShard[In coordinator.Input] struct {
 	// The rest belongs to whoever runs the shard.
 	shard    *coordinator.Shard[In]
 	released coordinator.Released[In]
+	one      [1]In
 	builder  *wire.BatchBuilder
 	batch    []byte
 	append   partition.Append
@@ -235,6 +236,36 @@ func (s *hostedShard[In]) enqueue(in In, elsewhere bool) (mine bool) {
 		s.host.work.Add(1)
 	}
 	return mine
+}
+
+// express handles an input that leads to no record, on the goroutine that brings it and without
+// waiting, if the shard rests and has nothing else to do. Its answer has come when express returns
+// true.
+func (s *hostedShard[In]) express(in In, nowMs int64) bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	if s.running || s.ending || s.poked || s.state != shardActive || s.dueMs <= nowMs {
+		s.mu.Unlock()
+		return false
+	}
+	s.running = true
+	s.host.work.Add(1)
+	s.mu.Unlock()
+	defer s.host.work.Done()
+	handled := !s.shard.Holding() && s.shard.End() <= s.replica.highWatermark.Load()
+	if handled {
+		s.one[0] = in
+		s.step(s.one[:])
+		clear(s.one[:])
+	}
+	s.mu.Lock()
+	s.running = false
+	if len(s.inbox) > 0 || s.poked || s.ending {
+		s.start()
+	}
+	s.mu.Unlock()
+	return handled
 }
 
 // poke has the shard look at its timers and its held answers. It may be called under the append lock.

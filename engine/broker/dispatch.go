@@ -16,6 +16,9 @@ type api struct {
 	control controlHandler
 	// async begins to handle the request on a worker; the answer comes when it comes.
 	async asyncHandler
+	// express, unless nil, tries to answer an async request on the reactor, which it may only do
+	// without waiting for anything. It reports whether the request has ended.
+	express func(*request) bool
 	// pool is where control or async runs.
 	pool poolKind
 	// stats are this API's metrics.
@@ -62,6 +65,7 @@ func (b *Broker) dispatch(r *request, frame []byte) {
 		b.refuse(r, h, errUnserved)
 	case r.api.inline != nil:
 		r.api.inline(r)
+	case r.api.express != nil && r.api.express(r):
 	default:
 		b.dispatchControl(r, frame)
 	}
