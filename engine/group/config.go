@@ -31,7 +31,8 @@ type Config struct {
 	// answered COORDINATOR_NOT_AVAILABLE.
 	MemberBytesMax int
 	// RecordBytesMax bounds a group's record, since a record that is too large for the topic's
-	// max.message.bytes can't be written. A leader's assignment that would exceed it is answered as
+	// max.message.bytes (1 MiB) can't be written. It leaves room for the records of other groups that
+	// the shard puts into the same batch. A leader's assignment that would exceed it is answered as
 	// Kafka answers a record that its log refuses: UNKNOWN_SERVER_ERROR, and a new rebalance.
 	RecordBytesMax int
 
@@ -62,7 +63,7 @@ func Defaults() Config {
 		PendingMax:     50_000,
 		GroupBytesMax:  16 << 20,
 		MemberBytesMax: 64 << 20,
-		RecordBytesMax: 1 << 20,
+		RecordBytesMax: 700 << 10,
 
 		OffsetGroupsMax:        1_000_000,
 		OffsetMetadataBytesMax: 4096,

@@ -401,7 +401,9 @@ func (g *group) checkTxnCommit(memberID string, instance *string, generation int
 
 // checkCommitter is what both kinds of commit check. outsider is true for a commit from outside to a
 // group without members.
-func (g *group) checkCommitter(memberID string, instance *string, generation int32) (code int16, outsider bool) {
+func (g *group) checkCommitter(
+	memberID string, instance *string, generation int32,
+) (code int16, outsider bool) {
 	if g.state == stateDead {
 		return wire.CodeCoordinatorNotAvailable, false
 	}

@@ -18,7 +18,9 @@ func leavers(version int16, req *kmsg.LeaveGroupRequest) []kmsg.LeaveGroupReques
 }
 
 // left is the answer with one code per member, as its version says it.
-func left(version int16, members []kmsg.LeaveGroupRequestMember, code func(i int) int16) *kmsg.LeaveGroupResponse {
+func left(
+	version int16, members []kmsg.LeaveGroupRequestMember, code func(i int) int16,
+) *kmsg.LeaveGroupResponse {
 	response := kmsg.NewPtrLeaveGroupResponse()
 	if version < leaveBatch {
 		response.ErrorCode = code(0)

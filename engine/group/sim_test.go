@@ -67,8 +67,8 @@ type world struct {
 	past []*Input
 	// failing is how many more appends fail.
 	failing int
-	// lives counts the ends of each group: after one, generations begin anew. In one life of a group, generations that are assigned
-	// go up, and each partition is given to one member in each of them.
+	// lives counts the ends of each group: after one, generations begin anew. In one life of a group,
+	// generations that are assigned go up, and each partition is given to one member in each of them.
 	lives  map[string]int
 	latest map[string]int32
 	owners map[string]string

@@ -207,22 +207,10 @@ func heartbeatOf(group, memberID string, generation int32) *Input {
 	return &Input{Kind: Heartbeat, Request: req, Version: 3, Group: group}
 }
 
-func leaveOf(group, memberID string) *Input {
-	req := kmsg.NewPtrLeaveGroupRequest()
-	req.Group, req.MemberID = group, memberID
-	return &Input{Kind: Leave, Request: req, Version: 2, Group: group}
-}
-
 // show is an answer in one line.
 func show(response any) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	text := func(s *string) string {
-		if s == nil {
-			return "null"
-		}
-		return *s
-	}
 	switch r := response.(type) {
 	case *kmsg.JoinGroupResponse:
 		p("%s", codeName(r.ErrorCode))
@@ -230,8 +218,8 @@ func show(response any) string {
 			p(" id=%q", r.MemberID)
 			break
 		}
-		p(" generation=%d type=%s protocol=%s leader=%s id=%s", r.Generation, text(r.ProtocolType),
-			text(r.Protocol), r.LeaderID, r.MemberID)
+		p(" generation=%d type=%s protocol=%s leader=%s id=%s", r.Generation, orNull(r.ProtocolType),
+			orNull(r.Protocol), r.LeaderID, r.MemberID)
 		if r.SkipAssignment {
 			p(" skip-assignment")
 		}
@@ -245,14 +233,14 @@ func show(response any) string {
 	case *kmsg.SyncGroupResponse:
 		p("%s", codeName(r.ErrorCode))
 		if r.ErrorCode == 0 {
-			p(" type=%s protocol=%s assignment=%q", text(r.ProtocolType), text(r.Protocol), r.MemberAssignment)
+			p(" type=%s protocol=%s assignment=%q", orNull(r.ProtocolType), orNull(r.Protocol), r.MemberAssignment)
 		}
 	case *kmsg.HeartbeatResponse:
 		p("%s", codeName(r.ErrorCode))
 	case *kmsg.LeaveGroupResponse:
 		p("%s", codeName(r.ErrorCode))
 		for _, m := range r.Members {
-			p(" [id=%q instance=%s %s]", m.MemberID, text(m.InstanceID), codeName(m.ErrorCode))
+			p(" [id=%q instance=%s %s]", m.MemberID, orNull(m.InstanceID), codeName(m.ErrorCode))
 		}
 	case *kmsg.DescribeGroupsResponseGroup:
 		p("%s %s state=%s type=%q protocol=%q", codeName(r.ErrorCode), r.Group, r.State, r.ProtocolType, r.Protocol)
@@ -289,6 +277,13 @@ func show(response any) string {
 	return strings.TrimSpace(b.String())
 }
 
+func orNull(s *string) string {
+	if s == nil {
+		return "null"
+	}
+	return *s
+}
+
 // showRecord is a group's record in one line and one more per member.
 func showRecord(r coordinator.Record) string {
 	kind, err := recordType(r.Key)
@@ -320,18 +315,12 @@ func showRecord(r coordinator.Record) string {
 	if err != nil {
 		return err.Error()
 	}
-	text := func(s *string) string {
-		if s == nil {
-			return "null"
-		}
-		return *s
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "group %s: generation=%d type=%s protocol=%s leader=%s", id, v.Generation,
-		v.ProtocolType, text(v.Protocol), text(v.Leader))
+		v.ProtocolType, orNull(v.Protocol), orNull(v.Leader))
 	for _, m := range v.Members {
 		fmt.Fprintf(&b, "\n    %s instance=%s client=%s session=%d rebalance=%d %q %q", m.MemberID,
-			text(m.InstanceID), m.ClientID, m.SessionTimeoutMillis, m.RebalanceTimeoutMillis,
+			orNull(m.InstanceID), m.ClientID, m.SessionTimeoutMillis, m.RebalanceTimeoutMillis,
 			m.Subscription, m.Assignment)
 	}
 	return b.String()
