@@ -204,7 +204,9 @@ func (t *meta) readTags(r *reader) {
 			}
 		case tag == 2 && len(field) == 2 && field[0] == 0 && field[1] <= math.MaxInt8:
 			t.version = int8(field[1])
-		case tag <= 2:
+		case tag == 3 && len(field) == 2:
+			// The next producer epoch is nobody's before KIP-939.
+		case tag <= 3:
 			r.bad = true
 		}
 	}
