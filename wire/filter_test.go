@@ -100,7 +100,7 @@ func FuzzFilter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, mod uint8) {
 		batch, _, err := NextBatch(b)
-		if err != nil {
+		if err != nil || len(batch) == 0 {
 			return
 		}
 		var x Filter

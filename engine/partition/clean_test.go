@@ -254,6 +254,25 @@ func TestCleaningIsAborted(t *testing.T) {
 	}, ErrCleaningAborted)
 }
 
+// appendKeyed appends n records with 97 keys, and tells each one's last offset.
+func appendKeyed(t *testing.T, l *Log, n int) map[string]int64 {
+	last := map[string]int64{}
+	for i := range n {
+		key := fmt.Sprint("k", i*i%97)
+		a := Append{Batch: keyedBatch(t, testEpochMs, key, 100), LeaderEpoch: -1}
+		told := make(chan struct{})
+		a.Done = func(*Append) { close(told) }
+		if !l.Submit(&a) {
+			<-told
+		}
+		if a.Code != wire.CodeNone {
+			t.Fatal(wire.CodeName(a.Code))
+		}
+		last[key] = a.BaseOffset
+	}
+	return last
+}
+
 // Appends, readers, flushes and checkpoints go on while a log is cleaned again and again: readers see
 // whole batches in order, and of every key its last record.
 func TestCleaningAmongOthers(t *testing.T) {
@@ -293,20 +312,7 @@ func TestCleaningAmongOthers(t *testing.T) {
 		cleaned += done.Made
 		must(err)
 	})
-	last := map[string]int64{}
-	for i := range 1200 {
-		key := fmt.Sprint("k", i*i%97)
-		a := Append{Batch: keyedBatch(t, testEpochMs, key, 100), LeaderEpoch: -1}
-		told := make(chan struct{})
-		a.Done = func(*Append) { close(told) }
-		if !l.Submit(&a) {
-			<-told
-		}
-		if a.Code != wire.CodeNone {
-			t.Fatal(wire.CodeName(a.Code))
-		}
-		last[key] = a.BaseOffset
-	}
+	last := appendKeyed(t, l, 1200)
 	close(stop)
 	group.Wait()
 	c := NewCleaner(CleanerOptions{MapBytes: 1 << 16, MapLoad: 0.9})
@@ -354,5 +360,29 @@ func TestRetentionBehindEmptySegments(t *testing.T) {
 	b.log.ApplyRetention(b.clock.now()+5000, b.log.LEO())
 	if b.log.StartOffset() != 10 {
 		t.Errorf("log starts at %d", b.log.StartOffset())
+	}
+}
+
+// A producer that was fenced and has sent nothing since is known by its marker's epoch alone: the marker
+// stays, though emptied, after its transaction's data and its own delete horizon are gone (class Cleaner,
+// isBatchLastRecordOfProducer).
+func TestFencingMarkerStays(t *testing.T) {
+	t.Parallel()
+	b := newCleanBench(t, 1, nil)
+	b.open[11] = true
+	b.give(b.data(11, true), FromClient)
+	b.epoch[11]++
+	b.give(markerBatch(t, 11, b.epoch[11], false), FromCoordinator)
+	for range 3 {
+		b.give(b.data(0, false), FromClient)
+		if err := b.log.Roll(); err != nil {
+			t.Fatal(err)
+		}
+		b.clean(0)
+		b.clock.ms.Add(20_000)
+	}
+	marker := b.m.log[0]
+	if marker.pid != 11 || !marker.control || marker.epoch != 1 || len(marker.records) != 0 {
+		t.Errorf("the first batch is %v", marker)
 	}
 }
