@@ -21,8 +21,9 @@ type Log interface {
 	Append(b Batch) (lastOffset int64, code int16)
 }
 
-// batchRecordBytes is up to how many bytes of keys and values the shard gathers into one batch; one
-// outcome's records are never split. It leaves the topics' max.message.bytes (1 MiB) far away.
+// batchRecordBytes is up to how many bytes of keys and values the shard gathers into one batch. One
+// outcome's records are never split, and a large one has a batch to itself, so that nobody is refused
+// for its neighbour's size. It leaves the topics' max.message.bytes (1 MiB) far away.
 const batchRecordBytes = 256 << 10
 
 // Shard drives one machine. It is not safe for concurrent use.
@@ -46,6 +47,8 @@ type Shard[In Input] struct {
 type decision[In Input] struct {
 	in  In
 	out Outcome[In]
+	// bytes are those of its records' keys and values.
+	bytes int
 }
 
 type held[In Input] struct {
@@ -110,9 +113,11 @@ func (s *Shard[In]) decide(nowMs int64, in In) {
 	d.out.Replies, d.out.Errands = nil, nil
 	s.decided = append(s.decided, d)
 	s.keys[key] = struct{}{}
+	d.bytes = 0
 	for _, r := range d.out.Records {
-		s.bytes += len(r.Key) + len(r.Value)
+		d.bytes += len(r.Key) + len(r.Value)
 	}
+	s.bytes += d.bytes
 	if key == "" {
 		s.flush(nowMs)
 	}
@@ -128,7 +133,10 @@ func (s *Shard[In]) flush(nowMs int64) {
 	for from := 0; from < len(decided); {
 		to := from + 1
 		if decided[from].plain() {
-			for to < len(decided) && decided[to].plain() {
+			bytes := decided[from].bytes
+			for to < len(decided) && decided[to].plain() &&
+				bytes+decided[to].bytes <= batchRecordBytes {
+				bytes += decided[to].bytes
 				to++
 			}
 		}

@@ -175,8 +175,12 @@ func TestShardTimersAndUnload(t *testing.T) {
 func TestShardBatchBytes(t *testing.T) {
 	s, m, l := newCounters()
 	m.state["a"] = strings.Repeat("y", batchRecordBytes)
-	s.Handle(1, w("a"), w("b"), w("c"))
-	want(t, "batches", len(l.batches), 2)
+	s.Handle(1, w("b"), w("a"), w("c"), w("d"))
+	var sizes []int
+	for _, b := range l.batches {
+		sizes = append(sizes, strings.Count(b, "="))
+	}
+	want(t, "records in the batches", sizes, []int{1, 1, 2})
 }
 
 // What Java's "…".hashCode() gives, made positive, by 50 partitions (Utils.abs, KIP-98).
