@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Runs the long explorations whole, of which `make test` takes a short slice: every test five times,
-# every test under the race detector, crash points with many seeds each, and all fuzz targets for
+# every test under the race detector, crash points and simulations with many seeds each, and all fuzz targets for
 # FUZZ_TOTAL seconds together. It goes on after a failure, and ends with a table of what it ran.
 # Each step's output is in LOGS (default: a folder in TMPDIR, kept).
 #
-#   STEPS="count race crash fuzz" CRASH_SEEDS=100 FUZZ_TOTAL=3600 scripts/long.sh
+#   STEPS="count race crash sim fuzz" CRASH_SEEDS=100 SIM_SEEDS=5000 FUZZ_TOTAL=3600 scripts/long.sh
 set -uo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
-STEPS=${STEPS:-count race crash fuzz}
+STEPS=${STEPS:-count race crash sim fuzz}
 CRASH_SEEDS=${CRASH_SEEDS:-100}
+SIM_SEEDS=${SIM_SEEDS:-5000}
 FUZZ_TOTAL=${FUZZ_TOTAL:-3600}
 LOGS=${LOGS:-$(mktemp -d "${TMPDIR:-/tmp}/sluice-long.XXXXXX")}
 mkdir -p "$LOGS"
@@ -47,9 +48,10 @@ for s in $STEPS; do
 	# Every package whose tests know the variable takes part.
 	crash) step crash env SLUICE_CRASH_SEEDS="$CRASH_SEEDS" $GO test -count=1 -timeout 6h -v \
 		-run 'Crash|Torn|Recover|Mutant' ./pagecache/... ./engine/... ;;
+	sim) step sim make sim SEEDS="$SIM_SEEDS" GO="$GO" ;;
 	fuzz) step fuzz fuzz ;;
 	*)
-		echo "long: no step $s (count, race, crash, fuzz)" >&2
+		echo "long: no step $s (count, race, crash, sim, fuzz)" >&2
 		exit 2
 		;;
 	esac

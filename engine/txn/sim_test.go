@@ -4,7 +4,9 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,12 +19,18 @@ import (
 // that fails, a high watermark that lags, a shard that is unloaded and loaded with or without what is
 // above it, markers that are lost, late and doubled, partitions that are deleted and a clock that jumps.
 // It holds what doc.go calls the invariants, while it runs and when the faults have ended.
+//
+// SIM_SEED replays one seed, SIM_SEEDS says how many there are.
 func TestSimulation(t *testing.T) {
-	seeds := uint64(60)
+	first, seeds := uint64(0), uint64(60)
 	if testing.Short() {
 		seeds = 20
 	}
-	for seed := range seeds {
+	seeds = simEnv(t, "SIM_SEEDS", seeds)
+	if seed := simEnv(t, "SIM_SEED", 0); seed != 0 {
+		first, seeds = seed, 1
+	}
+	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			s := newSim(t, seed)
@@ -31,6 +39,18 @@ func TestSimulation(t *testing.T) {
 			s.judge()
 		})
 	}
+}
+
+func simEnv(t *testing.T, name string, fallback uint64) uint64 {
+	text := os.Getenv(name)
+	if text == "" {
+		return fallback
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // sim is a world of producers and partitions around one shard.
@@ -381,7 +401,7 @@ func (s *sim) judge() {
 			s.failf("%+v was answered %d times", in, n)
 		}
 	}
-	if c := s.r.m.Counts(); c.Ongoing != 0 || c.Prepared != 0 {
+	if c := s.r.m.Counts(); c.States[Ongoing] != 0 || c.Prepared() != 0 {
 		s.failf("unfinished: %+v\n%v", c, persistent(s.r.m))
 	}
 	for _, a := range s.attempts {
