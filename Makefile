@@ -9,7 +9,7 @@ FUZZTIME ?= 60s
 BENCH_OUT ?= benchmarks/results/$(shell date +%F)-$(shell hostname)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test race fuzz sim bench bench-idle bench-allocs bench-strace bench-suite bench-slice bench-list \
+.PHONY: help build run test race fuzz sim txncheck bench bench-idle bench-allocs bench-strace bench-suite bench-slice bench-list \
 	bench-report bench-limits bench-compare bench-peer-kafka bench-peer-kfake bench-peer-nats lint fmt long interop clean
 
 help: ## list the targets
@@ -34,6 +34,11 @@ SEED ?=
 SEEDS ?= 2000
 sim: ## the simulations of groups and transactions, SEEDS of them (default 2000); SEED=n replays one
 	SIM_SEED=$(SEED) SIM_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 60m -run TestSimulation ./engine/group ./engine/txn
+
+TXNCHECK_SECONDS ?= 60
+TXNCHECK_MUTANTS ?= 2
+txncheck: ## transactions of both protocols while the broker is killed, TXNCHECK_SECONDS (60) each, and two mutants
+	TXNCHECK_SECONDS=$(TXNCHECK_SECONDS) TXNCHECK_MUTANTS=$(TXNCHECK_MUTANTS) $(GO) test -count=1 -v -timeout 90m ./cmd/sluice/e2etest/txncheck
 
 bench: ## micro-benchmarks beside the code
 	$(GO) test -run '^$$' -bench . -benchmem $(PACKAGES)

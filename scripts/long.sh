@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Runs the long explorations whole, of which `make test` takes a short slice: every test five times,
-# every test under the race detector, crash points and simulations with many seeds each, and all fuzz targets for
-# FUZZ_TOTAL seconds together. It goes on after a failure, and ends with a table of what it ran.
+# every test under the race detector, crash points and simulations with many seeds each, transactions
+# for TXN_SECONDS with each protocol and against all mutants, and all fuzz targets for FUZZ_TOTAL
+# seconds together. It goes on after a failure, and ends with a table of what it ran.
 # Each step's output is in LOGS (default: a folder in TMPDIR, kept).
 #
-#   STEPS="count race crash sim fuzz" CRASH_SEEDS=100 SIM_SEEDS=5000 FUZZ_TOTAL=3600 scripts/long.sh
+#   STEPS="count race crash sim txn fuzz" SIM_SEEDS=5000 TXN_SECONDS=600 FUZZ_TOTAL=3600 scripts/long.sh
 set -uo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
-STEPS=${STEPS:-count race crash sim fuzz}
+STEPS=${STEPS:-count race crash sim txn fuzz}
 CRASH_SEEDS=${CRASH_SEEDS:-100}
 SIM_SEEDS=${SIM_SEEDS:-5000}
+TXN_SECONDS=${TXN_SECONDS:-600}
 FUZZ_TOTAL=${FUZZ_TOTAL:-3600}
 LOGS=${LOGS:-$(mktemp -d "${TMPDIR:-/tmp}/sluice-long.XXXXXX")}
 mkdir -p "$LOGS"
@@ -49,9 +51,10 @@ for s in $STEPS; do
 	crash) step crash env SLUICE_CRASH_SEEDS="$CRASH_SEEDS" $GO test -count=1 -timeout 6h -v \
 		-run 'Crash|Torn|Recover|Mutant' ./pagecache/... ./engine/... ;;
 	sim) step sim make sim SEEDS="$SIM_SEEDS" GO="$GO" ;;
+	txn) step txn make txncheck TXNCHECK_MUTANTS=100 TXNCHECK_SECONDS="$TXN_SECONDS" GO="$GO" ;;
 	fuzz) step fuzz fuzz ;;
 	*)
-		echo "long: no step $s (count, race, crash, sim, fuzz)" >&2
+		echo "long: no step $s (count, race, crash, sim, txn, fuzz)" >&2
 		exit 2
 		;;
 	esac

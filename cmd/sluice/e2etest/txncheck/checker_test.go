@@ -55,15 +55,16 @@ func (s *story) kinds() string {
 	return strings.Join(sorted(found), " ")
 }
 
-// TestCheckerFindsAnomalies tells one story for each rule, in which only that rule is broken, and some
-// in which none is.
-func TestCheckerFindsAnomalies(t *testing.T) {
-	t.Parallel()
+// plot is a story, and the rules that it breaks.
+type plot struct {
+	tell func(s *story)
+	want string
+}
+
+// plots break one rule each, or none.
+func plots() map[string]plot {
 	a, b := &writer{name: "a"}, &writer{name: "a", instance: 1}
-	for name, test := range map[string]struct {
-		tell func(s *story)
-		want string
-	}{
+	return map[string]plot{
 		"committed, aborted, doubtful either way": {func(s *story) {
 			s.txn(a, true, ok, here, there)
 			s.txn(a, false, ok, here)
@@ -121,13 +122,18 @@ func TestCheckerFindsAnomalies(t *testing.T) {
 			w := s.txn(a, false, ok, here).writes[0]
 			s.h.addPoll(&poll{at: here, committed: true, to: 1, saw: []seen{{0, w.id}}})
 		}, "aborted poll"},
-	} {
+	}
+}
+
+func TestCheckerFindsAnomalies(t *testing.T) {
+	t.Parallel()
+	for name, p := range plots() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStory()
-			test.tell(s)
-			if got := s.kinds(); got != test.want {
-				t.Errorf("got %q, want %q: %v", got, test.want, s.h.found())
+			p.tell(s)
+			if got := s.kinds(); got != p.want {
+				t.Errorf("got %q, want %q: %v", got, p.want, s.h.found())
 			}
 		})
 	}

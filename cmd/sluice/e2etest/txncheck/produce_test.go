@@ -18,8 +18,7 @@ type parcel struct {
 	writes []*write
 	raw    []byte
 	// doubt says that an attempt may have been carried out that was not answered.
-	doubt   bool
-	settled bool
+	doubt bool
 }
 
 // value is the text of a write: its id, and padding after a bar.
@@ -96,6 +95,7 @@ func (x *transactor) produce(parcels ...*parcel) error {
 		switch {
 		case errors.Is(err, errNoAnswer):
 			x.t.h.count("Produce (attempt)", unknown, "")
+			x.repeated = true
 			for _, p := range open {
 				p.doubt = true
 			}
@@ -154,7 +154,15 @@ func (x *transactor) settle(p *parcel, code int16, base int64) error {
 		}
 	}
 	if code == wire.CodeOutOfOrderSequenceNumber {
-		// One request is in flight and each is repeated until it is settled, so there is no gap.
+		// One request is in flight and each is repeated until it is settled, so there is no gap. But a
+		// request that was repeated may come once more when its transaction is over. It is refused, and
+		// until the next marker the partition takes no higher sequence of that epoch, as one that is
+		// being verified must not be overtaken (KIP-890, part 1; Kafka's VerificationStateEntry). The
+		// new protocol's epochs tell such a straggler.
+		if x.id != "" && !x.modern && x.repeated {
+			x.unsure = true
+			return errMustAbort
+		}
 		x.t.h.wrong("sequence", "%v (epoch %d): sequence %d is out of order in %v",
 			x.writer, x.epoch, p.seq, p.at)
 		return errDead

@@ -59,7 +59,7 @@ func (r *relay) options() []kgo.Opt {
 		kgo.TransactionalID(r.name), kgo.TransactionTimeout(3 * time.Second),
 		kgo.ConsumerGroup(relaysGroup), kgo.ConsumeTopics(inTopic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.SessionTimeout(1500 * time.Millisecond), kgo.HeartbeatInterval(150 * time.Millisecond),
 		kgo.RebalanceTimeout(3 * time.Second),
 		kgo.FetchMaxWait(100 * time.Millisecond), kgo.MetadataMinAge(50 * time.Millisecond),

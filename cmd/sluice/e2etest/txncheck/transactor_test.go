@@ -42,6 +42,8 @@ type transactor struct {
 	// unsure says that a write was given up whose outcome is open, so that sequences have to begin
 	// anew with a new epoch.
 	unsure bool
+	// repeated says that a write was sent again with this epoch, so that the first one may still come.
+	repeated bool
 	// superseded says that a successor has been initialized.
 	superseded atomic.Bool
 }
@@ -160,7 +162,7 @@ func (x *transactor) initialize(again bool) error {
 }
 
 func (x *transactor) renew(pid int64, epoch int16) {
-	x.pid, x.epoch, x.unsure = pid, epoch, false
+	x.pid, x.epoch, x.unsure, x.repeated = pid, epoch, false, false
 	clear(x.seqs)
 }
 
