@@ -26,6 +26,9 @@ func handleFindCoordinator(b *Broker, r *request, q kmsg.Request) kmsg.Response 
 	if req.Version < findCoordinatorBatch {
 		c := b.findCoordinator(r.conn.Listener(), req.CoordinatorType, req.CoordinatorKey)
 		p.ErrorCode, p.ErrorMessage = c.ErrorCode, c.ErrorMessage
+		if c.ErrorCode == wire.CodeNone {
+			p.ErrorMessage = textOf("NONE") // As Kafka words success in these versions.
+		}
 		p.NodeID, p.Host, p.Port = c.NodeID, c.Host, c.Port
 		return p
 	}
@@ -40,7 +43,7 @@ func (b *Broker) findCoordinator(
 	listener string, kind int8, key string,
 ) kmsg.FindCoordinatorResponseCoordinator {
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
-	c.Key, c.NodeID, c.Port = key, -1, -1
+	c.Key, c.NodeID, c.Port, c.ErrorMessage = key, -1, -1, textOf("")
 	refuse := func(code int16, message string) kmsg.FindCoordinatorResponseCoordinator {
 		c.ErrorCode, c.ErrorMessage = code, &message
 		return c

@@ -55,8 +55,8 @@ func handleLeaveGroup(b *Broker, to *answerTo, q kmsg.Request) {
 }
 
 // groupOperations are the authorized operations on a group while there is no authorizer: READ,
-// DELETE, DESCRIBE, and those on configs (KIP-430), as bits.
-const groupOperations = 1<<3 | 1<<6 | 1<<8
+// DELETE, DESCRIBE, DESCRIBE_CONFIGS and ALTER_CONFIGS (KIP-430), as bits.
+const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
 // handleDescribeGroups asks each group's coordinator.
 func handleDescribeGroups(b *Broker, to *answerTo, q kmsg.Request) {
@@ -123,16 +123,27 @@ func mergeLists(parts []*kmsg.ListGroupsResponse) *kmsg.ListGroupsResponse {
 	return p
 }
 
-// handleDeleteGroups asks each group's coordinator.
+// handleDeleteGroups asks each group's coordinator. A group that is named twice is answered once: its
+// second deletion would fail, and hide that the first did not.
 func handleDeleteGroups(b *Broker, to *answerTo, q kmsg.Request) {
-	req := q.(*kmsg.DeleteGroupsRequest)
+	groups := distinct(q.(*kmsg.DeleteGroupsRequest).Groups)
 	p := kmsg.NewPtrDeleteGroupsResponse()
-	p.Groups = make([]kmsg.DeleteGroupsResponseGroup, len(req.Groups))
-	all := gatherParts(len(req.Groups), func() { to.answer(p) })
-	for i, id := range req.Groups {
+	p.Groups = make([]kmsg.DeleteGroupsResponseGroup, len(groups))
+	all := gatherParts(len(groups), func() { to.answer(p) })
+	for i, id := range groups {
 		b.groups.submit(groupInput(to, group.Delete, id, nil, func(response any) {
 			p.Groups[i] = *response.(*kmsg.DeleteGroupsResponseGroup)
 			all.done()
 		}))
 	}
+}
+
+// distinct leaves out what a list has said before.
+func distinct(list []string) []string {
+	seen := make(map[string]struct{}, len(list))
+	return slices.DeleteFunc(list, func(s string) bool {
+		_, again := seen[s]
+		seen[s] = struct{}{}
+		return again
+	})
 }
