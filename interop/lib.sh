@@ -8,8 +8,12 @@ REPO_DIR=$(cd "$INTEROP_DIR/.." && pwd)
 INTEROP_CACHE=${INTEROP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sluice-interop}
 KAFKA_SERVER_VERSION=4.4.0
 KAFKA_TOOLS_VERSION=4.3.1
+KAFKA_CLIENTS_3_VERSION=3.9.2
+KAFKA_STREAMS_VERSION=4.3.1
 KAFKA_SERVER_JARS=$INTEROP_CACHE/kafka-server-$KAFKA_SERVER_VERSION
 KAFKA_TOOLS_JARS=$INTEROP_CACHE/kafka-tools-$KAFKA_TOOLS_VERSION
+KAFKA_CLIENTS_3_JARS=$INTEROP_CACHE/kafka-clients-$KAFKA_CLIENTS_3_VERSION
+KAFKA_STREAMS_JARS=$INTEROP_CACHE/kafka-streams-$KAFKA_STREAMS_VERSION
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "interop: $*"; exit 1; }
@@ -97,10 +101,11 @@ start_sluice() {
 	}
 }
 
-# start_kafka DIR PORT CONTROLLER_PORT starts Apache Kafka with one node that is both broker and
-# controller, all else at Kafka's defaults; sets STARTED_PID.
+# start_kafka DIR PORT CONTROLLER_PORT [KEY=VALUE...] starts Apache Kafka with one node that is both
+# broker and controller, all else at Kafka's defaults; sets STARTED_PID.
 start_kafka() {
 	local dir=$1 port=$2 cport=$3
+	shift 3
 	"$INTEROP_DIR/kafka/get.sh" || return 1
 	mkdir -p "$dir"
 	cat >"$dir/server.properties" <<-EOF
@@ -111,6 +116,7 @@ start_kafka() {
 		listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$cport
 		log.dirs=$dir/data
 	EOF
+	[ $# = 0 ] || printf '%s\n' "$@" >>"$dir/server.properties"
 	if [ ! -e "$dir/data/meta.properties" ]; then
 		java -cp "$KAFKA_SERVER_JARS/*" kafka.tools.StorageTool format --standalone \
 			--cluster-id="$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
@@ -143,7 +149,28 @@ kafka_tool() {
 		-cp "$KAFKA_TOOLS_JARS/*" "org.apache.kafka.tools.$class" "$@"
 }
 
-# ensure_python makes the virtual environment with kafka-python and sets PYTHON to its interpreter.
+# ensure_kafkajs installs kafkajs from its lock file, with the scripts beside it, into KAFKAJS.
+ensure_kafkajs() {
+	local source=$INTEROP_DIR/clients/kafkajs
+	KAFKAJS=$INTEROP_CACHE/kafkajs
+	command -v npm >/dev/null || apt_install nodejs npm
+	if ! cmp -s "$source/package-lock.json" "$KAFKAJS/.installed"; then
+		mkdir -p "$KAFKAJS" &&
+			cp "$source/package.json" "$source/package-lock.json" "$KAFKAJS/" &&
+			npm ci --prefix "$KAFKAJS" --no-audit --no-fund --silent &&
+			cp "$source/package-lock.json" "$KAFKAJS/.installed" || return 1
+	fi
+	cp "$source"/*.js "$KAFKAJS/"
+}
+
+# conduct ARG... runs real clients' groups through crashes; see clients/groups/conduct.py.
+conduct() {
+	ensure_python || return 1
+	"$PYTHON" "$INTEROP_DIR/clients/groups/conduct.py" "$WORK" "$@"
+}
+
+# ensure_python makes the virtual environment of the Python clients and sets PYTHON to its
+# interpreter.
 ensure_python() {
 	local home=$INTEROP_CACHE/python requirements=$INTEROP_DIR/clients/python/requirements.txt
 	PYTHON=$home/bin/python

@@ -13,7 +13,8 @@ set -euo pipefail
 
 export BROKER=${BROKER:-sluice}
 suites=("$@")
-[ ${#suites[@]} -gt 0 ] || suites=(differ kcat librdkafka python kafkajs java tools realtext)
+[ ${#suites[@]} -gt 0 ] || suites=(differ kcat librdkafka python kafkajs java tools realtext
+	groups-librdkafka groups-confluent groups-kafka-python groups-kafkajs groups-java)
 if [ "$BROKER" = sluice ]; then
 	SLUICE_BIN=$(sluice_bin)
 	export SLUICE_BIN
@@ -40,7 +41,7 @@ bounded() {
 # own_broker SUITE starts a fresh broker for suites that do not start their own.
 own_broker() {
 	local port controller
-	case $1 in differ | realtext) return 0 ;; esac
+	case $1 in differ | realtext | groups-*) return 0 ;; esac
 	read -r port controller < <(free_ports 2)
 	if [ "$BROKER" = kafka ]; then
 		start_kafka "$root/$1/broker" "$port" "$controller" || return 1
@@ -58,12 +59,12 @@ run() {
 	mkdir -p "$WORK"
 	if ! own_broker "$name" >"$log" 2>&1; then
 		verdict=FAIL note="the broker did not start"
-	elif ! bounded 300 "$INTEROP_DIR/suites/$name.sh" >>"$log" 2>&1; then
+	elif ! bounded 600 "$INTEROP_DIR/suites/$name.sh" >>"$log" 2>&1; then
 		verdict=FAIL
 	fi
 	[ -z "$broker" ] || stop_pid "$broker"
 	broker=
-	printf '%s %-11s %3d s  %d checks %s\n' "$verdict" "$name" $((SECONDS - began)) \
+	printf '%s %-19s %3d s  %d checks %s\n' "$verdict" "$name" $((SECONDS - began)) \
 		"$(grep -c '^ok:' "$log")" "$note"
 	if [ $verdict = PASS ]; then
 		passed=$((passed + 1))

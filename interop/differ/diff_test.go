@@ -62,7 +62,7 @@ func play(t *testing.T, name, env string, scenario func(*side)) <-chan []step {
 			t.Error(err)
 			return
 		}
-		defer s.hangUp()
+		defer s.close()
 		defer func() {
 			if r := recover(); r != nil {
 				t.Errorf("%s: the scenario could not go on after %q: %v", name, s.last(), r)

@@ -2,7 +2,7 @@
 // comes back, field by field.
 //
 // It holds tests only, behind the build tag interop. Two brokers must be listening, each freshly
-// started with an empty data directory and default properties:
+// started with an empty data directory and the few properties that interop/suites/differ.sh names:
 //
 //	SLUICE_INTEROP_KAFKA=127.0.0.1:9092 SLUICE_INTEROP_SLUICE=127.0.0.1:9192 \
 //	    go test -tags interop ./interop/differ
@@ -17,7 +17,8 @@
 // that identity still counts: a topic id becomes id(topic), so an answer that carries another
 // topic's id is a difference. So it goes for
 //
-//   - topic ids, producer ids and fetch session ids (named in order of appearance, per broker),
+//   - topic ids, producer ids, fetch session ids and the random part of member ids (named in order
+//     of appearance, per broker),
 //   - the cluster id, the node id, host and port, paths of log directories,
 //   - clock readings: what lies within the run is "now", what a scenario sent is "base+N",
 //   - throttle times, sizes and free space of disks (only their sign is kept),

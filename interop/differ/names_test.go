@@ -31,7 +31,14 @@ type namer struct {
 	sessions   map[int32]string
 	started    time.Time
 	hostPort   *regexp.Regexp
+	uuids      map[string]string
 }
+
+// uuidText is how brokers end the member ids that they make.
+var uuidText = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
+
+// valueOf is v as reflection sees it.
+func valueOf(v any) reflect.Value { return reflect.ValueOf(v) }
 
 func newNamer(addr string) namer {
 	host, port, _ := net.SplitHostPort(addr)
@@ -40,6 +47,7 @@ func newNamer(addr string) namer {
 		topics:    map[[16]byte]string{{}: "0"},
 		producers: map[int64]string{},
 		sessions:  map[int32]string{},
+		uuids:     map[string]string{},
 		started:   time.Now(),
 		hostPort:  regexp.MustCompile(`(127\.0\.0\.1|localhost):\d+`),
 	}
@@ -183,7 +191,8 @@ func less(a, b string) bool {
 // key is what tells an element from its neighbours, under names.
 func (n *namer) key(v reflect.Value) (string, bool) {
 	for _, field := range []string{
-		"Topic", "TopicID", "Partition", "ResourceName", "ApiKey", "Dir", "Name", "NodeID",
+		"Topic", "TopicID", "Partition", "ResourceName", "ApiKey", "Dir", "Name",
+		"Group", "TransactionalID", "Key", "MemberID", "ProducerID", "NodeID",
 	} {
 		f := v.FieldByName(field)
 		if !f.IsValid() {
@@ -236,7 +245,7 @@ func (n *namer) name(field string, v, parent reflect.Value) string {
 		return symbol(n.producers, v.Int(), "pid")
 	case field == "SessionID":
 		return symbol(n.sessions, int32(v.Int()), "session")
-	case nodeFields[field]:
+	case nodeFields[field] && v.Kind() != reflect.String:
 		return n.nodes(v)
 	case field == "ThrottleMillis":
 		return "≥0"
@@ -273,7 +282,18 @@ func (n *namer) text(field string, v reflect.Value) string {
 	case field == "ResourceName" && s == strconv.Itoa(int(n.nodeID)):
 		return "NODE"
 	}
-	return strconv.Quote(n.hostPort.ReplaceAllString(s, "HOST:PORT"))
+	return strconv.Quote(n.hostPort.ReplaceAllString(n.uuidsIn(s), "HOST:PORT"))
+}
+
+// uuidsIn replaces the random parts of member ids in a text.
+func (n *namer) uuidsIn(s string) string { return uuidText.ReplaceAllStringFunc(s, n.uuid) }
+
+// uuid names the random part of a member id in order of appearance.
+func (n *namer) uuid(s string) string {
+	if _, ok := n.uuids[s]; !ok {
+		n.uuids[s] = fmt.Sprintf("UUID%d", len(n.uuids)+1)
+	}
+	return n.uuids[s]
 }
 
 func (n *namer) topic(id [16]byte) string {

@@ -30,6 +30,7 @@ type side struct {
 	corr       int32
 	names      namer
 	steps      []step
+	peers      []*peer // further connections, which close with the scenario
 }
 
 // step is one labelled exchange: the answer's fields as lines "path = value", and the same with
@@ -66,6 +67,14 @@ func (s *side) dial() error {
 	conn, err := net.DialTimeout("tcp", s.addr, answerWait)
 	s.conn = conn
 	return err
+}
+
+// close closes all connections.
+func (s *side) close() {
+	s.hangUp()
+	for _, p := range s.peers {
+		p.hangUp()
+	}
 }
 
 // hangUp closes the connection, so that the next step gets a new one.
@@ -160,7 +169,12 @@ func (s *side) sendFrame(label string, req kmsg.Request, frame []byte) kmsg.Resp
 		s.record(label, "connection", outcome(err))
 		return nil
 	}
-	resp, exact, err := decode(req, s.corr, body)
+	return s.recordAnswer(label, req, s.corr, body)
+}
+
+// recordAnswer adds the step of an answer that came. It returns nil when it cannot be read.
+func (s *side) recordAnswer(label string, req kmsg.Request, corr int32, body []byte) kmsg.Response {
+	resp, exact, err := decode(req, corr, body)
 	if err != nil {
 		s.record(label, "answer", err.Error())
 		return nil
