@@ -215,10 +215,22 @@ func (r *request) decodeControl() (kmsg.Request, error) {
 	}
 	q := kmsg.RequestForKey(r.header.APIKey)
 	q.SetVersion(r.header.APIVersion)
-	if err := q.ReadFrom(r.body); err != nil {
-		return nil, fmt.Errorf("%w: %w", wire.ErrMalformed, err)
+	if err := r.decodeInto(q); err != nil {
+		return nil, err
 	}
 	return q, nil
+}
+
+// decodeInto decodes the body into q, whose version is set. It is the only way to the library's
+// decoder, which is not made for strangers: see wire.CheckShape.
+func (r *request) decodeInto(q kmsg.Request) error {
+	if err := wire.CheckShape(q.Key(), q.GetVersion(), r.body); err != nil {
+		return err
+	}
+	if err := q.ReadFrom(r.body); err != nil {
+		return fmt.Errorf("%w: %w", wire.ErrMalformed, err)
+	}
+	return nil
 }
 
 // controlled is the completion task, on the reactor.
