@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fetches Apache Kafka's broker and its shell tools from Maven Central, each into its own folder
-# of jars, by ordinary Maven with whatever settings it has. A second call does nothing.
+# Fetches parts of Apache Kafka from Maven Central, each into its own folder of jars, by ordinary
+# Maven with whatever settings it has: get.sh [server|tools|clients-3|streams]..., the broker and
+# the shell tools if none is named. A second call does nothing.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
@@ -19,5 +20,13 @@ fetch() {
 mkdir -p "$INTEROP_CACHE"
 exec 9>"$INTEROP_CACHE/.lock"
 flock 9
-fetch server "$KAFKA_SERVER_VERSION" "$KAFKA_SERVER_JARS"
-fetch tools "$KAFKA_TOOLS_VERSION" "$KAFKA_TOOLS_JARS"
+[ $# -gt 0 ] || set -- server tools
+for what in "$@"; do
+	case $what in
+	server) fetch server "$KAFKA_SERVER_VERSION" "$KAFKA_SERVER_JARS" ;;
+	tools) fetch tools "$KAFKA_TOOLS_VERSION" "$KAFKA_TOOLS_JARS" ;;
+	clients-3) fetch clients-3 "$KAFKA_CLIENTS_3_VERSION" "$KAFKA_CLIENTS_3_JARS" ;;
+	streams) fetch streams "$KAFKA_STREAMS_VERSION" "$KAFKA_STREAMS_JARS" ;;
+	*) die "get.sh: no $what" ;;
+	esac
+done

@@ -1,5 +1,4 @@
-// kafkajs against a broker: admin and producer, every codec. Its consumer works in groups only,
-// so what it produced is read back by another client.
+// kafkajs against a broker: admin, producer, and its consumer, which is always in a group; every codec.
 //
 //     node suite.js BOOTSTRAP CORPUS
 
@@ -95,6 +94,37 @@ async function produce(kafka, admin, topic, compression, messages, options) {
   check(Number(end.high) === messages.length && end.low === '0', `${topic} ends at ${messages.length}`)
 }
 
+function headersOf(message) {
+  const out = []
+  for (const [name, values] of Object.entries(message.headers || {})) {
+    for (const v of [].concat(values)) out.push([name, v.toString('base64')])
+  }
+  return out
+}
+
+function same(want, got) {
+  const bytes = (b) => (b === null ? null : b.toString('base64'))
+  return bytes(want.key) === bytes(got.key) && bytes(want.value) === bytes(got.value) &&
+    JSON.stringify(headersOf(want)) === JSON.stringify(headersOf(got))
+}
+
+// verify reads a topic in a group of one, and commits; then the group has the topic's end.
+async function verify(kafka, admin, topic, messages) {
+  const groupId = `reads-${topic}`
+  const consumer = kafka.consumer({ groupId, maxBytesPerPartition: LIMIT, maxWaitTimeInMs: 50 })
+  const got = []
+  await consumer.connect()
+  await consumer.subscribe({ topic, fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ message }) => { got.push(message) } })
+  await wait(async () => got.length >= messages.length, `${topic}: all is delivered in a group`)
+  await consumer.disconnect()
+  const differs = messages.findIndex((m, i) => Number(got[i].offset) !== i || !same(m, got[i]))
+  check(differs < 0 && got.length === messages.length,
+    `${topic}: ${got.length} records are byte for byte what was sent` + (differs < 0 ? '' : `; not ${differs}`))
+  const [{ partitions }] = await admin.fetchOffsets({ groupId, topics: [topic] })
+  check(partitions[0].offset === String(messages.length), `${topic}: its end is committed`)
+}
+
 async function main() {
   const zstd = await new Promise((done) => ZstdCodec.run((z) => done(new z.Simple())))
   CompressionCodecs[CompressionTypes.ZSTD] = () => ({
@@ -113,6 +143,9 @@ async function main() {
   await produce(kafka, admin, 'js-zstd', CompressionTypes.ZSTD, messages)
   await produce(kafka, admin, 'js-idempotent', CompressionTypes.None, messages,
     { idempotent: true, maxInFlightRequests: 1 })
+  for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
+    await verify(kafka, admin, `js-${codec}`, messages)
+  }
   const byTime = await admin.fetchTopicOffsetsByTimestamp('js-none', 0)
   check(byTime[0].offset === '0', 'fetchTopicOffsetsByTimestamp finds the first record')
   await admin.deleteTopicRecords({ topic: 'js-idempotent', partitions: [{ partition: 0, offset: '7' }] })
