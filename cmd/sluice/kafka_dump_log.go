@@ -7,14 +7,14 @@ import (
 	"math"
 	"strings"
 
+	"sluice/cmd/sluice/internal/coordrec"
 	"sluice/cmd/sluice/internal/kopt"
 	"sluice/cmd/sluice/internal/logdump"
 )
 
-// dumpDecoders are Kafka's options that print the records of internal topics in words.
-var dumpDecoders = []string{
-	"offsets-decoder", "transaction-log-decoder", "cluster-metadata-decoder",
-	"share-group-state-decoder", "remote-log-metadata-decoder",
+// absentDecoders are Kafka's options that print the records of topics in words which are not here.
+var absentDecoders = []string{
+	"cluster-metadata-decoder", "share-group-state-decoder", "remote-log-metadata-decoder",
 }
 
 func (a *app) kafkaDumpLog() kafkaTool {
@@ -32,8 +32,13 @@ func (a *app) kafkaDumpLog() kafkaTool {
 		{Name: "max-message-size", Kind: kopt.Value, Arg: "size"},
 		{Name: "key-decoder-class", Kind: kopt.Optional, Arg: "class"},
 		{Name: "value-decoder-class", Kind: kopt.Optional, Arg: "class"},
+		{Name: "offsets-decoder", Help: "Print keys and values as records of __consumer_offsets."},
+		{
+			Name: "transaction-log-decoder",
+			Help: "Print keys and values as records of __transaction_state.",
+		},
 	}
-	for _, name := range dumpDecoders {
+	for _, name := range absentDecoders {
 		options = append(options, kopt.Option{Name: name})
 	}
 	return kafkaTool{
@@ -52,7 +57,7 @@ func (a *app) runDumpLog(line *kopt.Line) error {
 	if err := line.Require("files"); err != nil {
 		return err
 	}
-	for _, name := range dumpDecoders {
+	for _, name := range absentDecoders {
 		if line.Has(name) {
 			return fmt.Errorf("--%s is not supported yet; --print-data-log prints the records as they are", name)
 		}
@@ -66,12 +71,21 @@ func (a *app) runDumpLog(line *kopt.Line) error {
 	if err != nil {
 		return err
 	}
-	payloads := line.Has("print-data-log") || line.Has("key-decoder-class") || line.Has("value-decoder-class")
+	var decoder *logdump.Decoder
+	switch {
+	case line.Has("offsets-decoder"):
+		decoder = &logdump.Decoder{Topic: coordrec.Offsets}
+	case line.Has("transaction-log-decoder"):
+		decoder = &logdump.Decoder{Topic: coordrec.Transactions}
+	}
+	payloads := decoder != nil || line.Has("print-data-log") || line.Has("key-decoder-class") ||
+		line.Has("value-decoder-class")
 	k := &logdump.Kafka{
 		Out: bufio.NewWriter(a.out), Err: a.err,
 		Records: payloads || line.Has("deep-iteration"), Payloads: payloads,
 		Metadata: !line.Has("skip-record-metadata"), SanityOnly: line.Has("index-sanity-check"),
 		VerifyOnly: line.Has("verify-index-only"), BytesMax: bytesMax,
+		Decoder: decoder,
 	}
 	for _, f := range splitList(line.Get("files")) {
 		if err := k.File(f); err != nil {

@@ -26,6 +26,8 @@ type Kafka struct {
 	SanityOnly, VerifyOnly bool
 	// BytesMax bounds how much of each segment is read.
 	BytesMax int64
+	// Decoder prints keys and values in words rather than as they are; nil for none.
+	Decoder *Decoder
 
 	scratch    wire.Records
 	mismatches []fileMismatches
@@ -134,10 +136,14 @@ func (k *Kafka) batch(b Found) error {
 	if !k.Records {
 		return nil
 	}
+	var failed error
 	err := wire.EachRecord(b.Batch, &k.scratch, func(r *wire.Record) bool {
-		k.record(b.Batch, r)
-		return true
+		failed = k.record(b.Batch, r)
+		return failed == nil
 	})
+	if failed != nil {
+		return failed
+	}
 	if err != nil {
 		fmt.Fprintf(k.Out, "| the records cannot be read: %v\n", err)
 	}
@@ -151,12 +157,12 @@ func timeName(b wire.Batch) string {
 	return "CreateTime"
 }
 
-func (k *Kafka) record(b wire.Batch, r *wire.Record) {
+func (k *Kafka) record(b wire.Batch, r *wire.Record) error {
 	line := "| "
 	if !k.Metadata && b.IsControl() {
 		// Kafka leaves the line of a record of which it shows nothing empty.
 		fmt.Fprintln(k.Out)
-		return
+		return nil
 	}
 	if k.Metadata {
 		sequence := wire.NoSequence
@@ -175,18 +181,34 @@ func (k *Kafka) record(b wire.Batch, r *wire.Record) {
 		})
 		line += "]"
 	}
-	if b.IsControl() {
+	switch {
+	case b.IsControl():
 		line += controlText(r)
-	} else if k.Payloads {
+	case k.Payloads && k.Decoder != nil && r.Key == nil:
+		fmt.Fprint(k.Out, line)
+		return skipped(fmt.Sprintf("Failed to decode message at offset %d using the specified decoder "+
+			"(message had a missing key)", r.Offset))
+	case k.Payloads:
 		line = k.payload(line, r)
 	}
 	fmt.Fprintln(k.Out, line)
+	return nil
 }
 
 func (k *Kafka) payload(line string, r *wire.Record) string {
 	prefix := ""
 	if k.Metadata {
 		prefix = " "
+	}
+	if k.Decoder != nil {
+		key, value, err := k.Decoder.Decode(r)
+		switch {
+		case err != nil:
+			return line + prefix + "key: " + err.Error()
+		case value == "":
+			value = "<DELETE>"
+		}
+		return line + prefix + "key: " + key + " payload: " + value
 	}
 	if r.Key != nil {
 		line += prefix + "key: " + string(r.Key)

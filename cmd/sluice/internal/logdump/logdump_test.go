@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/cmd/sluice/internal/coordrec"
 	"sluice/wire"
 )
 
@@ -19,6 +20,10 @@ const (
 	idxFile  = "idx-0/00000000000000000000.index"
 	timeFile = "idx-0/00000000000000000000.timeindex"
 	txnFile  = "txn-0/00000000000000000000.log"
+	// These two are of a Kafka 4.4.0 broker: partitions of its __consumer_offsets and
+	// __transaction_state.
+	offsetsFile = "offsets-0/00000000000000000000.log"
+	stateFile   = "txns-0/00000000000000000000.log"
 )
 
 // asKafka prints files and returns what went to the output and to the errors.
@@ -67,6 +72,35 @@ func TestAgainstKafka(t *testing.T) {
 	f("txn", func(k *Kafka) { k.Records, k.Payloads = true, true }, txnFile,
 		"txn-0/00000000000000000000.txnindex", "txn-0/00000000000000001024.snapshot")
 	f("bytes", func(k *Kafka) { k.Records, k.BytesMax = true, 100 }, segFile)
+	decode := func(topic coordrec.Topic, metadata bool) func(*Kafka) {
+		return func(k *Kafka) {
+			k.Records, k.Payloads, k.Metadata, k.Decoder = true, true, metadata, &Decoder{topic}
+		}
+	}
+	f("offsets", decode(coordrec.Offsets, true), offsetsFile)
+	f("offsets-bare", decode(coordrec.Offsets, false), offsetsFile)
+	f("txns", decode(coordrec.Transactions, true), stateFile)
+}
+
+// TestDecoderOfOtherRecords: what a decoder cannot read is said in Kafka's words, and a record without
+// a key ends the dump.
+func TestDecoderOfOtherRecords(t *testing.T) {
+	set := func(k *Kafka) {
+		k.Records, k.Payloads, k.Decoder = true, true, &Decoder{coordrec.Transactions}
+	}
+	got, _ := asKafka(t, set, offsetsFile)
+	if !strings.Contains(got, "headerKeys: [] key: Unknown record type 2 at offset 0, skipping.\n") ||
+		!strings.Contains(got, "headerKeys: [] key: Unknown record type 1 at offset 2, skipping.\n") {
+		t.Error(got)
+	}
+	k := &Kafka{
+		Out: bufio.NewWriter(&bytes.Buffer{}), Metadata: true, BytesMax: math.MaxInt64,
+	}
+	set(k)
+	const want = "using the specified decoder (message had a missing key)"
+	if err := k.File(segFile); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v", err)
+	}
 }
 
 // damaged copies the files of testdata/idx-0 and lets f change one.

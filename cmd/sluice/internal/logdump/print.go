@@ -23,6 +23,8 @@ type Printer struct {
 	Records bool
 	// Verify compares indexes with their segments.
 	Verify bool
+	// DecoderOf returns what reads the records of a file, which may be nil; nil reads none.
+	DecoderOf func(path string) *Decoder
 
 	scratch wire.Records
 	wrong   int
@@ -62,6 +64,15 @@ type recordJSON struct {
 	Value     *textJSON    `json:"value"`
 	Headers   []headerJSON `json:"headers,omitempty"`
 	Control   string       `json:"control,omitempty"`
+	// Decoded is the same in words, of an internal topic's record.
+	Decoded *decodedJSON `json:"decoded,omitempty"`
+}
+
+// decodedJSON is a record of an internal topic in words, or why it cannot be read.
+type decodedJSON struct {
+	Key   json.RawMessage `json:"key,omitempty"`
+	Value json.RawMessage `json:"value,omitempty"`
+	Error string          `json:"error,omitempty"`
 }
 
 type headerJSON struct {
@@ -248,12 +259,34 @@ func (p *Printer) record(path string, b wire.Batch, r *wire.Record) {
 		p.entry(path, "record", v, "    %d  %s  %s", v.Offset, clock(v.Timestamp), v.Control)
 		return
 	}
+	if p.DecoderOf != nil {
+		if d := p.DecoderOf(path); d != nil {
+			p.decoded(path, d, v, r)
+			return
+		}
+	}
 	headers := ""
 	for _, h := range v.Headers {
 		headers += fmt.Sprintf("  %s: %s", h.Key, h.Value.quoted())
 	}
 	p.entry(path, "record", v, "    %d  %s  %s = %s%s", v.Offset, clock(v.Timestamp), v.Key.quoted(),
 		v.Value.quoted(), headers)
+}
+
+// decoded prints a record of an internal topic. One that cannot be read is printed as it is.
+func (p *Printer) decoded(path string, d *Decoder, v recordJSON, r *wire.Record) {
+	key, value, err := d.Decode(r)
+	switch {
+	case err != nil:
+		v.Decoded = &decodedJSON{Error: err.Error()}
+		p.entry(path, "record", v, "    %d  %s  %s = %s  (%v)", v.Offset, clock(v.Timestamp), v.Key.quoted(),
+			v.Value.quoted(), err)
+		return
+	case value == "":
+		value = "null"
+	}
+	v.Decoded = &decodedJSON{Key: json.RawMessage(key), Value: json.RawMessage(value)}
+	p.entry(path, "record", v, "    %d  %s  %s = %s", v.Offset, clock(v.Timestamp), key, value)
 }
 
 // quoted writes bytes for people: quoted text, base64 with its name, or null.
