@@ -87,8 +87,8 @@ func TestAbsentTools(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s%swant %d %s", line, got, out, errs, code, want)
 		}
 	}
-	f(1, "kafka-consumer-groups is not supported by this version",
-		"/usr/bin/kafka-consumer-groups.sh --bootstrap-server h:1 --list")
+	f(1, "kafka-share-groups is not supported by this version",
+		"/usr/bin/kafka-share-groups.sh --bootstrap-server h:1 --list")
 	f(1, "kafka-storage is not supported by this version", "sluice kafka-storage format -t x")
 	f(1, "kafka-producer-perf-test is not supported by this version", "kafka-producer-perf-test")
 	f(1, "there is no tool kafka-topic; did you mean kafka-topics?", "sluice kafka-topic --list")
@@ -166,7 +166,7 @@ func TestUsageErrors(t *testing.T) {
 	f(2, `offset "x" is none of`, "consume", "t", "-o", "x")
 	f(2, "there is no verb %y", "consume", "t", "-f", "%y")
 	f(2, "exclude each other", "consume", "t", "-f", "%v", "--output", "json")
-	f(2, "consumer groups are not supported yet", "consume", "t", "-g", "g")
+	f(2, "must be start or end", "consume", "t", "-g", "g", "-o", "+1")
 	f(2, "is not name=value", "produce", "t", "-H", "x")
 	f(2, "acks 7: it must be 0, 1 or all", "produce", "t", "--acks", "7", "-b", closedPort(t))
 	f(2, "--partition -2", "produce", "t", "-p", "-2")
@@ -184,9 +184,10 @@ func TestUsageErrors(t *testing.T) {
 	f(1, "use --bootstrap-server", "kafka-configs", "--zookeeper=h:1", "--describe")
 	f(1, "x is not a recognized option", "kafka-topics", "--x")
 	f(1, `Missing required argument "[bootstrap-server]"`, "kafka-topics", "--list")
-	f(1, "consumer groups are not supported yet", "kafka-console-consumer", "--topic", "t", "--group", "g")
-	f(1, "consumer groups are not supported yet", "kafka-console-consumer", "--topic", "t",
-		"--command-property", "group.id=g")
+	f(1, "Options group and partition cannot be", "kafka-console-consumer", "--topic", "t", "--group", "g",
+		"--partition", "0", "--bootstrap-server", "h:1")
+	f(1, "Detected group ids: 'g', 'h'", "kafka-console-consumer", "--topic", "t", "--group", "g",
+		"--command-property", "group.id=h", "--bootstrap-server", "h:1")
 	f(1, "Name one server.properties; see", "kafka-server-start")
 	f(1, "not supported yet", "kafka-configs", "--describe", "--user", "bob", "--bootstrap-server", "h:1")
 	f(1, "Java class", "kafka-console-consumer", "--topic", "t", "--formatter", "com.x.Mine",

@@ -15,9 +15,6 @@ import (
 	"sluice/cmd/sluice/internal/recfmt"
 )
 
-// noGroups is what tools say to group flags.
-const noGroups = "consumer groups are not supported yet; without one, partitions are read directly"
-
 var errUnknownTopic error = kerr.UnknownTopicOrPartition
 
 type consumeFlags struct {
@@ -40,6 +37,9 @@ func (a *app) consumeCmd() *cobra.Command {
 			"on. With an end (-e, or -o FROM:TO) it prints one partition after the other, so that the same\n" +
 			"log gives the same output; without one, records come as they arrive, in offset order within\n" +
 			"each partition. Ctrl-C ends it with exit code 0.\n\n" +
+			"With --group it shares the partitions with the other members of a consumer group and goes on\n" +
+			"where the group has committed; -o start or end says where to begin where it has not. It commits\n" +
+			"what it has printed every 5 seconds, and when it ends.\n\n" +
 			"Offsets: " + offsetForms + ". A time is seconds or milliseconds since\n" +
 			"1970, 2006-01-02, RFC 3339, or -1h30m for that long ago. TO is not printed.\n\n" +
 			"Formats: %t topic, %p partition, %o offset, %k key, %v value, %h headers, %d time in ms,\n" +
@@ -49,7 +49,8 @@ func (a *app) consumeCmd() *cobra.Command {
 			"  sluice consume orders payments -o end\n" +
 			"  sluice consume orders -o -10 --num 10 -f '%p %o %k=%v\\n'\n" +
 			"  sluice consume orders -p 0 -o @-1h:end --output json\n" +
-			"  sluice consume orders -o 100:200",
+			"  sluice consume orders -o 100:200\n" +
+			"  sluice consume orders --group billing",
 		Args: cobra.MinimumNArgs(1),
 	}
 	fl := c.Flags()
@@ -60,16 +61,10 @@ func (a *app) consumeCmd() *cobra.Command {
 	fl.StringVarP(&f.format, "format", "f", `%v\n`, "how to print a record")
 	fl.BoolVar(&f.committed, "read-committed", false, "leave out what transactions have not committed")
 	fl.BoolVarP(&f.exitAtEnd, "exit-at-end", "e", false, "end at what is the end of the log now")
-	fl.StringVarP(&f.group, "group", "g", "", "consumer group")
-	if err := fl.MarkHidden("group"); err != nil {
-		panic("BUG: " + err.Error())
-	}
+	fl.StringVarP(&f.group, "group", "g", "", "share the partitions with the other members of a `group`")
 	a.addOutput(c, false)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		f.topics = args
-		if f.group != "" {
-			return usagef("--group: %s", noGroups)
-		}
 		return a.runConsume(c, &f)
 	}
 	return c
@@ -117,18 +112,24 @@ func (a *app) runConsume(c *cobra.Command, f *consumeFlags) error {
 	if f.exitAtEnd && !where.bounded {
 		where.bounded, where.to = true, point{base: fromEnd}
 	}
+	if err := checkGroup(f, where); err != nil {
+		return err
+	}
 	s, err := a.settings()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := interruptible(c.Context())
 	defer cancel()
+	run := &consumer{
+		print: print, max: f.num, committed: f.committed, out: newOutput(a.out), warnf: a.warnf,
+	}
+	if f.group != "" {
+		return a.runGroupConsume(ctx, s, f, run, where)
+	}
 	cursors, err := a.cursors(ctx, s, f, where)
 	if err != nil {
 		return interruption(ctx, err, where.bounded || f.num > 0)
-	}
-	run := &consumer{
-		print: print, max: f.num, committed: f.committed, out: newOutput(a.out), warnf: a.warnf,
 	}
 	err = a.consume(ctx, s, run, where.bounded, cursors)
 	if flushErr := run.out.Flush(); flushErr != nil {
@@ -138,6 +139,56 @@ func (a *app) runConsume(c *cobra.Command, f *consumeFlags) error {
 		return nil
 	}
 	return interruption(ctx, err, where.bounded || f.num > 0)
+}
+
+// checkGroup holds what a member of a group cannot do: its partitions are not its own choice, and
+// where it begins is the group's.
+func checkGroup(f *consumeFlags, where span) error {
+	if f.group == "" {
+		return nil
+	}
+	switch {
+	case len(f.partitions) > 0:
+		return usagef("--partitions and --group exclude each other: the group shares its partitions out")
+	case where.bounded:
+		return usagef("an end and --group exclude each other, other than by --num: a group goes on and on")
+	case where.from.n != 0 || where.from.base != fromStart && where.from.base != fromEnd:
+		return usagef("--offset %s: with --group it must be start or end; "+
+			"sluice group seek moves a group to another offset", f.offset)
+	}
+	return nil
+}
+
+// runGroupConsume consumes as a member of a group.
+func (a *app) runGroupConsume(ctx context.Context, s *client.Settings, f *consumeFlags, run *consumer,
+	where span,
+) error {
+	start := kgo.NewOffset().AtStart()
+	if where.from.base == fromEnd {
+		start = kgo.NewOffset().AtEnd()
+	}
+	m, err := joinGroup(s, f.group, start)
+	if err != nil {
+		return err
+	}
+	opts, err := consumerOptions(s, f.committed, 500*time.Millisecond)
+	if err != nil {
+		return err
+	}
+	err = a.admin(ctx, s, nil, func(ctx context.Context, adm *kadm.Client, _ *kgo.Client) error {
+		all, err := adm.ListTopicsWithInternal(ctx, f.topics...)
+		if err == nil {
+			_, err = partitionsOf(all, f.topics, nil)
+		}
+		return err
+	})
+	if err == nil {
+		err = a.consumeInGroup(ctx, s, run, m, append(opts, kgo.ConsumeTopics(f.topics...)))
+	}
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return interruption(ctx, err, f.num > 0)
 }
 
 // interruption returns the error, unless that is Ctrl-C: it is how a consumer without an end is

@@ -35,6 +35,7 @@ func (a *app) kafkaTools() []kafkaTool {
 		a.kafkaServerStart(), a.kafkaServerStop(), a.kafkaTopics(), a.kafkaConsoleProducer(),
 		a.kafkaConsoleConsumer(), a.kafkaConfigs(), a.kafkaGetOffsets(), a.kafkaDeleteRecords(),
 		a.kafkaLogDirs(), a.kafkaDumpLog(), a.kafkaCluster(), a.kafkaAPIVersions(),
+		a.kafkaConsumerGroups(), a.kafkaGroups(), a.kafkaTransactions(),
 	}
 }
 

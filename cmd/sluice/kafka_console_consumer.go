@@ -46,7 +46,7 @@ func (a *app) kafkaConsoleConsumer() kafkaTool {
 			kopt.Option{Name: "skip-message-on-error", Help: "Go on if a record cannot be printed."},
 			value("command-property", "k=v", "Client property; may be repeated."),
 			value("consumer-property", "k=v", ""), value("consumer.config", "file", ""),
-			value("group", "id", ""),
+			value("group", "id", "The consumer group to be a member of; without one, partitions are read directly."),
 			kopt.Option{Name: "enable-systest-events"},
 		),
 		run: a.runConsoleConsumer,
@@ -63,12 +63,11 @@ func (a *app) runConsoleConsumer(ctx context.Context, line *kopt.Line) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range pairs {
-		if p[0] == "group.id" {
-			return fmt.Errorf("group.id: %s", noGroups)
-		}
-	}
 	s, err := a.kafkaSettings(line, pairs...)
+	if err != nil {
+		return err
+	}
+	group, err := consoleGroup(line, s)
 	if err != nil {
 		return err
 	}
@@ -92,14 +91,39 @@ func (a *app) runConsoleConsumer(ctx context.Context, line *kopt.Line) error {
 		print: print, max: max(most, 0), committed: committed, out: newOutput(a.out),
 		warnf: a.warnf, tolerant: true,
 	}
-	return a.consoleConsume(ctx, s, run, opts, time.Duration(timeoutMs)*time.Millisecond)
+	var member *membership
+	if group != "" {
+		start, err := consoleStart(line, s)
+		if err != nil {
+			return err
+		}
+		if member, err = joinGroup(s, group, start); err != nil {
+			return err
+		}
+		opts = append(opts, member.opts...)
+	}
+	return a.consoleConsume(ctx, s, run, member, opts, time.Duration(timeoutMs)*time.Millisecond)
+}
+
+// consoleGroup returns the group to be a member of, or nothing. It may be named in more than one place.
+func consoleGroup(line *kopt.Line, s *client.Settings) (string, error) {
+	group, property := line.Get("group"), s.Get("group.id", "")
+	switch {
+	case group != "" && property != "" && group != property:
+		return "", kopt.Errorf("The group ids provided in different places (directly using '--group', via "+
+			"'--consumer-property', or via '--consumer.config') do not match. Detected group ids: '%s', '%s'",
+			group, property)
+	case group == "":
+		group = property
+	}
+	if group != "" && line.Has("partition") {
+		return "", kopt.Errorf("Options group and partition cannot be specified together.")
+	}
+	return group, nil
 }
 
 // checkConsoleConsumer holds Kafka's rules on which options go together.
 func checkConsoleConsumer(line *kopt.Line) error {
-	if line.Has("group") {
-		return fmt.Errorf("--group: %s", noGroups)
-	}
 	if line.Has("topic") == line.Has("include") {
 		return kopt.Errorf("Exactly one of the following arguments is required: [topic], [include]")
 	}
@@ -152,6 +176,10 @@ func consoleOptions(line *kopt.Line, s *client.Settings,
 // consoleStart says where a partition begins.
 func consoleStart(line *kopt.Line, s *client.Settings) (kgo.Offset, error) {
 	reset := strings.ToLower(s.Get("auto.offset.reset", "latest"))
+	if line.Has("from-beginning") && s.Get("auto.offset.reset", "earliest") != "earliest" {
+		return kgo.Offset{}, says("Can't simultaneously specify --from-beginning and "+
+			"'auto.offset.reset=%s', please remove one option", reset)
+	}
 	earliest := line.Has("from-beginning") || (!line.Has("offset") && reset == "earliest")
 	if line.Has("offset") {
 		text := line.Get("offset")
@@ -177,7 +205,11 @@ func consoleStart(line *kopt.Line, s *client.Settings) (kgo.Offset, error) {
 // kafkaPrinter compiles the formatter.
 func (a *app) kafkaPrinter(line *kopt.Line) (printer, error) {
 	class := line.GetOr("formatter", "DefaultMessageFormatter")
-	switch class[strings.LastIndexByte(class, '.')+1:] {
+	simple := class[strings.LastIndexByte(class, '.')+1:]
+	if f := coordFormatters[simple]; f != nil {
+		return f, nil
+	}
+	switch simple {
 	case "DefaultMessageFormatter", "LoggingMessageFormatter":
 	case "NoOpMessageFormatter":
 		return func(*bufio.Writer, *kgo.Record, int64) error { return nil }, nil
@@ -225,7 +257,7 @@ var errSilence = errors.New("silence")
 // consoleConsume runs the consumer until it has enough, hears nothing or is interrupted, and says
 // how many records there were.
 func (a *app) consoleConsume(parent context.Context, s *client.Settings, run *consumer,
-	opts []kgo.Opt, timeout time.Duration,
+	member *membership, opts []kgo.Opt, timeout time.Duration,
 ) error {
 	signals, release := interruptible(parent)
 	defer release()
@@ -237,7 +269,6 @@ func (a *app) consoleConsume(parent context.Context, s *client.Settings, run *co
 	if err != nil {
 		return err
 	}
-	defer cl.Close()
 	run.cl = cl
 	if timeout > 0 {
 		silence := time.AfterFunc(timeout, func() { cancel(errSilence) })
@@ -248,7 +279,15 @@ func (a *app) consoleConsume(parent context.Context, s *client.Settings, run *co
 			return print(w, r, n)
 		}
 	}
-	err = run.follow(ctx)
+	if member != nil {
+		err = run.followGroup(ctx)
+		if left := run.leave(member); left != nil {
+			a.warnf("%v", left)
+		}
+	} else {
+		err = run.follow(ctx)
+		cl.Close()
+	}
 	if flushErr := run.out.Flush(); flushErr != nil {
 		return flushErr
 	}

@@ -169,8 +169,8 @@ func (a *app) root() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: groupOwn, Title: "Commands:"},
 		&cobra.Group{ID: groupKafka, Title: "Kafka's tools, with Kafka's flags:"})
 	own := []*cobra.Command{
-		a.serverCmd(), a.topicCmd(), a.produceCmd(), a.consumeCmd(), a.configCmd(), a.clusterCmd(),
-		a.logCmd(), a.benchCmd(), a.versionCmd(),
+		a.serverCmd(), a.topicCmd(), a.produceCmd(), a.consumeCmd(), a.groupCmd(), a.txnCmd(),
+		a.configCmd(), a.clusterCmd(), a.logCmd(), a.benchCmd(), a.versionCmd(),
 	}
 	for _, c := range own {
 		c.GroupID = groupOwn

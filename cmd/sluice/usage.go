@@ -14,13 +14,13 @@ import (
 // one must be told so, not that a flag is unknown.
 var absentTools = []string{
 	"connect-distributed", "connect-mirror-maker", "connect-plugin-path", "connect-standalone",
-	"kafka-acls", "kafka-client-metrics", "kafka-console-share-consumer", "kafka-consumer-groups",
-	"kafka-consumer-perf-test", "kafka-delegation-tokens", "kafka-e2e-latency", "kafka-features",
-	"kafka-groups", "kafka-jmx", "kafka-leader-election", "kafka-metadata-quorum",
+	"kafka-acls", "kafka-client-metrics", "kafka-console-share-consumer", "kafka-consumer-perf-test",
+	"kafka-delegation-tokens", "kafka-e2e-latency", "kafka-features",
+	"kafka-jmx", "kafka-leader-election", "kafka-metadata-quorum",
 	"kafka-metadata-shell", "kafka-producer-perf-test", "kafka-reassign-partitions",
 	"kafka-replica-verification", "kafka-run-class", "kafka-share-consumer-perf-test",
 	"kafka-share-groups", "kafka-storage", "kafka-streams-application-reset",
-	"kafka-streams-groups", "kafka-transactions", "kafka-verifiable-consumer",
+	"kafka-streams-groups", "kafka-verifiable-consumer",
 	"kafka-verifiable-producer", "kafka-verifiable-share-consumer",
 }
 

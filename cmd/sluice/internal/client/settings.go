@@ -99,15 +99,18 @@ var known = map[string]bool{
 	"isolation.level": true, "auto.offset.reset": true, "fetch.min.bytes": true,
 	"fetch.max.bytes": true, "fetch.max.wait.ms": true, "max.partition.fetch.bytes": true,
 	"client.rack": true, "check.crcs": true,
+	// Members of groups:
+	"group.id": true, "group.instance.id": true, "group.protocol": true, "session.timeout.ms": true,
+	"heartbeat.interval.ms": true, "max.poll.interval.ms": true, "enable.auto.commit": true,
+	"auto.commit.interval.ms": true, "partition.assignment.strategy": true,
 }
 
 // harmless lists properties that Kafka's clients know and that change nothing here: Java classes,
 // metrics, and details that franz-go decides itself.
 var harmless = []string{
-	"allow.auto.create.topics", "auto.commit.interval.ms", "auto.include.jmx.reporter",
-	"client.dns.lookup", "enable.auto.commit", "enable.metrics.push", "exclude.internal.topics",
+	"allow.auto.create.topics", "auto.include.jmx.reporter", "client.dns.lookup", "enable.metrics.push", "exclude.internal.topics",
 	"interceptor.classes", "key.deserializer", "key.serializer",
-	"max.in.flight.requests.per.connection", "max.poll.interval.ms", "max.poll.records",
+	"max.in.flight.requests.per.connection", "max.poll.records",
 	"metadata.max.idle.ms", "metadata.recovery.rebootstrap.trigger.ms",
 	"metadata.recovery.strategy", "metric.reporters", "metrics.num.samples",
 	"metrics.recording.level", "metrics.sample.window.ms", "partitioner.class",
