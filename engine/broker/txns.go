@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,12 +93,14 @@ func (b *Broker) txnErrand(s *txnShard, errand any) {
 	switch e := errand.(type) {
 	case *txn.SendMarkers:
 		b.sendMarkers(s, e, e.Partitions, 0)
-	case txn.NeedProducerID:
-		b.work.Go(func() { // It may wait for the metadata journal.
+	case *txn.NeedProducerID:
+		s.host.work.Go(func() { // It may wait for the metadata journal.
 			in := &txn.Input{Kind: txn.TimeOut, TransactionalID: e.TransactionalID}
 			b.offer(in)
 			s.post(in)
 		})
+	default:
+		panic(fmt.Sprintf("BUG: an errand of type %T", errand))
 	}
 }
 

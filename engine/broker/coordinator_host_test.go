@@ -1,0 +1,87 @@
+package broker
+
+import (
+	"encoding/binary"
+	"runtime"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"sluice/engine/coordinator"
+	"sluice/engine/partition"
+	"sluice/wire"
+)
+
+// writeTxnRecord puts a record into a transactional id's partition as Kafka's broker would have: an
+// ongoing transaction in partition 0 of topic a.
+func (tb *testBroker) writeTxnRecord(id string, producerID int64, epoch int16, timeoutMs int32) {
+	tb.t.Helper()
+	key := binary.BigEndian.AppendUint16(make([]byte, 2), uint16(len(id)))
+	key = append(key, id...)
+	value := binary.BigEndian.AppendUint64(make([]byte, 2), uint64(producerID))
+	value = binary.BigEndian.AppendUint16(value, uint16(epoch))
+	value = binary.BigEndian.AppendUint32(value, uint32(timeoutMs))
+	value = append(value, 1)                                             // Ongoing
+	value = append(value, 0, 0, 0, 1, 0, 1, 'a', 0, 0, 0, 1, 0, 0, 0, 0) // [a: [0]]
+	value = binary.BigEndian.AppendUint64(value, uint64(tb.clock.Load()))
+	value = binary.BigEndian.AppendUint64(value, uint64(tb.clock.Load()))
+	w := wire.NewBatchBuilder()
+	w.Append(tb.clock.Load(), key, value)
+	raw, err := w.Build(nil)
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	r := tb.topics.namedString(transactionsTopic).replica(
+		coordinator.PartitionFor(id, tb.txns.partitions()))
+	if code := tb.appendRaw(r, raw); code != 0 {
+		tb.t.Fatal(wire.CodeName(code))
+	}
+}
+
+func (tb *testBroker) txnState(id string) string {
+	tb.t.Helper()
+	q := kmsg.NewPtrDescribeTransactionsRequest()
+	q.TransactionalIDs = []string{id}
+	return tb.roundTrip(q).(*kmsg.DescribeTransactionsResponse).TransactionStates[0].State
+}
+
+// TestExhaustedTransactionTimesOut: a transaction whose producer has used up its epochs and that times
+// out can only be aborted with another producer id, which the machine asks for (KIP-890).
+func TestExhaustedTransactionTimesOut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tb := startTestBroker(t, dir)
+	tb.coordinators(transactionsTopic)
+	tb.mustCreate("a", 1)
+	tb.writeTxnRecord("tx", 5, 32766, 1000)
+	tb.stop()
+	tb = startTestBroker(t, dir)
+	defer tb.stop()
+	tb.loaded()
+	if got := tb.txnState("tx"); got != "Ongoing" {
+		t.Fatal(got)
+	}
+	for range 1000 {
+		tb.clock.Add(1000)
+		tb.txns.tick()
+		runtime.Gosched()
+		if tb.txnState("tx") == "CompleteAbort" {
+			return
+		}
+	}
+	t.Fatal("the transaction is never aborted: ", tb.txnState("tx"))
+}
+
+// appendRaw appends a batch to a partition's log, whoever leads it.
+func (tb *testBroker) appendRaw(r *replica, raw []byte) int16 {
+	done := make(chan struct{}, 1)
+	a := &partition.Append{
+		Batch: wire.Batch(raw), LeaderEpoch: r.leaderEpoch.Load(),
+		Origin: partition.FromCoordinator, NowMs: tb.clock.Load(),
+		Done: func(*partition.Append) { done <- struct{}{} },
+	}
+	if !r.log.Load().Submit(a) {
+		<-done
+	}
+	return a.Code
+}
