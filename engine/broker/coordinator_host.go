@@ -24,6 +24,8 @@ type coordinatorHost[In coordinator.Input] struct {
 	// the goroutine that runs the shard, with no lock held.
 	deliver func(coordinator.Reply[In])
 	run     func(s *hostedShard[In], errand any)
+	// failures bounds the log lines about failed appends.
+	failures throttle
 
 	// mu guards shards and the alarm.
 	mu     sync.Mutex
@@ -76,9 +78,12 @@ type hostedShard[In coordinator.Input] struct {
 }
 
 func newCoordinatorHost[In coordinator.Input](b *Broker, topic string) *coordinatorHost[In] {
-	return &coordinatorHost[In]{
+	h := &coordinatorHost[In]{
 		b: b, topic: topic, shards: map[int32]*hostedShard[In]{}, atMs: coordinator.Never,
+		failures: throttle{period: 10 * time.Second, nowNs: b.nanotime},
 	}
+	h.failures.rearm()
+	return h
 }
 
 // lead begins to coordinate a partition: this broker has become its leader. Loading runs on a
@@ -358,15 +363,19 @@ func (s *hostedShard[In]) flushReleased() {
 	}
 }
 
-// judge ends the shard after an append that failed for good: its log takes nothing more here.
+// judge ends the shard after an append that failed for good: its log takes nothing more here. What a
+// full disk has refused may succeed the next time, and the shards of a failed dir are resigned. Codes
+// that are no coordinator's business, as of a stale epoch, are the client's.
 func (s *hostedShard[In]) judge(code int16) {
-	if code == wire.CodeNone {
+	if code == coordinator.Refusal(code) {
 		return
 	}
-	s.host.b.log.Error("coordinator could not append", "topic", s.host.topic, "partition", s.index,
-		"code", code)
+	if line := s.host.failures.allow(); line.ok {
+		s.host.b.log.Error("coordinator could not append", "topic", s.host.topic,
+			"partition", s.index, "code", wire.CodeName(code), "suppressed", line.suppressed)
+	}
 	switch code {
-	case wire.CodeNotLeaderOrFollower, wire.CodeKafkaStorageError, wire.CodeFencedLeaderEpoch:
+	case wire.CodeNotLeaderOrFollower, wire.CodeFencedLeaderEpoch:
 		s.mu.Lock()
 		s.ending = true
 		s.mu.Unlock()
