@@ -408,7 +408,8 @@ func TestFailedShardRefuses(t *testing.T) {
 	q := joinRequest("g", "")
 	q.Version = 3
 	c.send(q)
-	tb.groups.resign(coordinator.PartitionFor("g", tb.groups.partitions()))
+	tb.groups.resign(tb.topics.namedString(offsetsTopic).replica(
+		coordinator.PartitionFor("g", tb.groups.partitions())))
 	if p := c.receive(q).(*kmsg.JoinGroupResponse); p.ErrorCode != wire.CodeNotCoordinator {
 		t.Errorf("the waiting member: %s", wire.CodeName(p.ErrorCode))
 	}

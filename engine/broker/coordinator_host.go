@@ -116,14 +116,17 @@ func (h *coordinatorHost[In]) lead(r *replica) {
 }
 
 // resign stops coordinating a partition: it is led elsewhere, deleted, or its disk failed.
-func (h *coordinatorHost[In]) resign(index int32) {
+func (h *coordinatorHost[In]) resign(r *replica) {
 	h.mu.Lock()
-	s := h.shards[index]
-	delete(h.shards, index)
-	h.mu.Unlock()
-	if s != nil {
-		s.end()
+	s := h.shards[r.index]
+	if s == nil || s.replica != r {
+		// Nothing, or of a later topic of the same name.
+		h.mu.Unlock()
+		return
 	}
+	delete(h.shards, r.index)
+	h.mu.Unlock()
+	s.end()
 }
 
 // close ends all shards and returns when none runs any more.

@@ -85,3 +85,21 @@ func (tb *testBroker) appendRaw(r *replica, raw []byte) int16 {
 	}
 	return a.Code
 }
+
+// TestResignIsOfOneTopic: what is done late for a deleted topic does not concern the next one of its
+// name.
+func TestResignIsOfOneTopic(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t)
+	earlier := tb.topics.namedString(offsetsTopic)
+	q := kmsg.NewPtrDeleteTopicsRequest()
+	q.Version, q.TopicNames = 1, []string{offsetsTopic}
+	if p := tb.roundTrip(q).(*kmsg.DeleteTopicsResponse); p.Topics[0].ErrorCode != 0 {
+		t.Fatal(p)
+	}
+	tb.coordinators(offsetsTopic)
+	tb.Broker.uncoordinate(earlier, *earlier.replicas.Load()) // As when its log dir fails meanwhile.
+	if code := tb.commit("g", "a", 0, 1); code != 0 {
+		t.Error(wire.CodeName(code))
+	}
+}

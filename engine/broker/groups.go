@@ -206,9 +206,9 @@ func (b *Broker) uncoordinate(t *topic, replicas []*replica) {
 		}
 		switch t.name {
 		case offsetsTopic:
-			b.groups.resign(r.index)
+			b.groups.resign(r)
 		case transactionsTopic:
-			b.txns.resign(r.index)
+			b.txns.resign(r)
 		}
 	}
 }
