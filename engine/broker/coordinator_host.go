@@ -329,14 +329,14 @@ func (s *hostedShard[In]) work() {
 	}
 }
 
-// step lets the machine handle its timers and inputs. A machine that panics is a bug of ours; the
-// shard is then loaded anew from its log, which holds all that it had promised.
+// step lets the machine handle its timers and inputs. A machine that panics is a bug of ours; another
+// shard is then loaded from the log, which holds all that this one had promised.
 func (s *hostedShard[In]) step(inputs []In) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.host.b.log.Error("BUG: coordinator panicked; it is loaded anew", "topic", s.host.topic,
 				"partition", s.index, "panic", p, "stack", string(debug.Stack()))
-			s.reload(inputs)
+			s.replace(inputs)
 		}
 	}()
 	s.shard.Handle(s.host.b.nowMs(), inputs...)
@@ -408,8 +408,12 @@ func (s *hostedShard[In]) refuseAll(inputs []In) {
 	}
 }
 
-// reload replaces a machine that cannot be trusted any more.
-func (s *hostedShard[In]) reload(inputs []In) {
+// replace ends a shard whose machine cannot be trusted any more, with all that it has under way, as
+// markers, and puts a new one in its place.
+func (s *hostedShard[In]) replace(inputs []In) {
+	s.mu.Lock()
+	s.ending = true
+	s.mu.Unlock()
 	waiting := func() (list []In) {
 		defer func() { _ = recover() }()
 		var r coordinator.Released[In]
@@ -426,10 +430,8 @@ func (s *hostedShard[In]) reload(inputs []In) {
 			s.host.refuse(in, wire.CodeNotCoordinator)
 		}
 	}
-	s.mu.Lock()
-	s.state = shardLoading
-	s.mu.Unlock()
-	s.load()
+	s.shard = nil
+	s.host.lead(s.replica)
 }
 
 // arm sees to it that due timers are looked at: nothing runs meanwhile.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/binary"
+	"fmt"
 	"runtime"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"sluice/engine/coordinator"
 	"sluice/engine/partition"
+	"sluice/engine/txn"
 	"sluice/wire"
 )
 
@@ -101,5 +103,57 @@ func TestResignIsOfOneTopic(t *testing.T) {
 	tb.Broker.uncoordinate(earlier, *earlier.replicas.Load()) // As when its log dir fails meanwhile.
 	if code := tb.commit("g", "a", 0, 1); code != 0 {
 		t.Error(wire.CodeName(code))
+	}
+}
+
+// panicking is a machine with a bug.
+type panicking struct {
+	coordinator.Machine[*txn.Input]
+}
+
+func (m panicking) Decide(nowMs int64, in *txn.Input, out *coordinator.Outcome[*txn.Input]) {
+	if in.TransactionalID == "panic" {
+		panic("as a bug would")
+	}
+	m.Machine.Decide(nowMs, in, out)
+}
+
+// TestPanickedCoordinatorIsReplaced: who asked is refused, another shard takes over, and the first one
+// ends with all that it has begun, whose reports the second could take for its own.
+func TestPanickedCoordinatorIsReplaced(t *testing.T) {
+	t.Parallel()
+	tb := newTestBroker(t)
+	made := tb.txns.newMachine
+	tb.txns.newMachine = func(p int32) coordinator.Machine[*txn.Input] { return panicking{made(p)} }
+	tb.coordinators(transactionsTopic)
+	first, _ := tb.txns.shardOf("panic")
+	describe := func(id string) int16 {
+		q := kmsg.NewPtrDescribeTransactionsRequest()
+		q.TransactionalIDs = []string{id}
+		return tb.roundTrip(q).(*kmsg.DescribeTransactionsResponse).TransactionStates[0].ErrorCode
+	}
+	if code := describe("panic"); code != wire.CodeNotCoordinator {
+		t.Errorf("who met the bug: %s", wire.CodeName(code))
+	}
+	if !first.isEnding() {
+		t.Fatal("markers of the old machine would go on")
+	}
+	for code := wire.CodeNotCoordinator; code != wire.CodeTransactionalIDNotFound; {
+		runtime.Gosched()
+		code = describe(tb.neighbour("panic"))
+	}
+	if second, _ := tb.txns.shardOf("panic"); second == first {
+		t.Error("the shard is still the same")
+	}
+}
+
+// neighbour is another transactional id of the same partition.
+func (tb *testBroker) neighbour(id string) string {
+	n := tb.txns.partitions()
+	for i := 0; ; i++ {
+		other := fmt.Sprint("id-", i)
+		if coordinator.PartitionFor(other, n) == coordinator.PartitionFor(id, n) {
+			return other
+		}
 	}
 }
