@@ -228,11 +228,12 @@ func (s *hostedShard[In]) enqueue(in In, elsewhere bool) (mine bool) {
 		s.mu.Unlock()
 		s.host.refuse(in, wire.CodeNotCoordinator)
 		return false
-	case s.state == shardLoading:
+	case s.state == shardLoading && in.Refuse(wire.CodeCoordinatorLoadInProgress) != nil:
 		s.mu.Unlock()
 		s.host.refuse(in, wire.CodeCoordinatorLoadInProgress)
 		return false
 	}
+	// What nobody would send again, as that a topic is deleted, waits until the shard is loaded.
 	defer s.mu.Unlock()
 	s.inbox = append(s.inbox, in)
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"sluice/engine/coordinator"
+	"sluice/engine/group"
 	"sluice/engine/partition"
 	"sluice/engine/txn"
 	"sluice/wire"
@@ -155,5 +156,30 @@ func (tb *testBroker) neighbour(id string) string {
 		if coordinator.PartitionFor(other, n) == coordinator.PartitionFor(id, n) {
 			return other
 		}
+	}
+}
+
+// TestTopicDeletedWhileOffsetsLoad: its offsets are dropped when they are there.
+func TestTopicDeletedWhileOffsetsLoad(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t)
+	tb.commit("g", "a", 0, 7)
+	made, gate := tb.groups.newMachine, make(chan struct{})
+	tb.groups.newMachine = func(p int32) coordinator.Machine[*group.Input] {
+		<-gate
+		return made(p)
+	}
+	tb.groups.lead(tb.topics.namedString(offsetsTopic).replica(
+		coordinator.PartitionFor("g", tb.groups.partitions())))
+	q := kmsg.NewPtrDeleteTopicsRequest()
+	q.Version, q.TopicNames = 1, []string{"a"}
+	if p := tb.roundTrip(q).(*kmsg.DeleteTopicsResponse); p.Topics[0].ErrorCode != 0 {
+		t.Fatal(p)
+	}
+	close(gate)
+	tb.loaded()
+	tb.mustCreate("a", 1)
+	if got := tb.committed("g", "a", 0, false); got != "-1 NONE" {
+		t.Error(got)
 	}
 }
