@@ -265,7 +265,7 @@ func (s *hostedShard[In]) express(in In, nowMs int64) bool {
 	handled := !s.shard.Holding() && s.shard.End() <= s.replica.highWatermark.Load()
 	if handled {
 		s.one[0] = in
-		s.step(s.one[:])
+		s.step(nowMs, s.one[:])
 		clear(s.one[:])
 	}
 	s.mu.Lock()
@@ -323,7 +323,7 @@ func (s *hostedShard[In]) work() {
 		if ending {
 			s.unload(inputs)
 		} else {
-			s.step(inputs)
+			s.step(s.host.b.nowMs(), inputs)
 		}
 		clear(inputs)
 		s.spare = inputs[:0]
@@ -332,7 +332,7 @@ func (s *hostedShard[In]) work() {
 
 // step lets the machine handle its timers and inputs. A machine that panics is a bug of ours; another
 // shard is then loaded from the log, which holds all that this one had promised.
-func (s *hostedShard[In]) step(inputs []In) {
+func (s *hostedShard[In]) step(nowMs int64, inputs []In) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.host.b.log.Error("BUG: coordinator panicked; it is loaded anew", "topic", s.host.topic,
@@ -340,7 +340,7 @@ func (s *hostedShard[In]) step(inputs []In) {
 			s.replace(inputs)
 		}
 	}()
-	s.shard.Handle(s.host.b.nowMs(), inputs...)
+	s.shard.Handle(nowMs, inputs...)
 	s.flushReleased()
 	due := s.shard.NextDueMs()
 	s.mu.Lock()

@@ -183,3 +183,52 @@ func TestTopicDeletedWhileOffsetsLoad(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// stableGroup makes group g of one member, whose session takes ten seconds, and returns its shard when
+// that rests, and when it wants to be looked at again.
+func (tb *testBroker) stableGroup() (s *hostedShard[*group.Input], dueMs int64) {
+	tb.t.Helper()
+	join := joinRequest("g", "")
+	join.Version = 3 // Without the round trip for a member id.
+	joined := tb.roundTrip(join).(*kmsg.JoinGroupResponse)
+	sync := kmsg.NewPtrSyncGroupRequest()
+	sync.Version, sync.Group, sync.MemberID, sync.Generation = 3, "g", joined.MemberID, joined.Generation
+	if p := tb.roundTrip(sync).(*kmsg.SyncGroupResponse); p.ErrorCode != 0 {
+		tb.t.Fatal(wire.CodeName(p.ErrorCode))
+	}
+	s, _ = tb.groups.shardOf("g")
+	return s, s.rest()
+}
+
+// rest waits until nobody runs the shard.
+func (s *hostedShard[In]) rest() (dueMs int64) {
+	for {
+		s.mu.Lock()
+		running := s.running
+		dueMs = s.dueMs
+		s.mu.Unlock()
+		if !running {
+			return dueMs
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestExpressMeetsNoTimer: a session that ends while a reactor runs the shard is left to the alarm,
+// since the record that says so has to wait for the log.
+func TestExpressMeetsNoTimer(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t, "group.initial.rebalance.delay.ms=0")
+	s, dueMs := tb.stableGroup()
+	before := s.log.LEO()
+	q := kmsg.NewPtrHeartbeatRequest()
+	q.Group, q.MemberID = "g", "stranger"
+	in := &group.Input{Kind: group.Heartbeat, Request: q, Group: "g", Waiter: func(any) {}}
+	tb.clock.Store(dueMs)
+	if !s.express(in, dueMs-1) {
+		t.Fatal("the shard does not rest")
+	}
+	if after := s.log.LEO(); after != before {
+		t.Errorf("%d records were appended on the reactor", after-before)
+	}
+}
