@@ -451,10 +451,14 @@ func (h *coordinatorHost[In]) arm(dueMs int64) {
 	h.alarm.Reset(wait)
 }
 
-// tick wakes the shards whose timers are due.
+// tick wakes the shards whose timers are due, also if the wall clock was set back since the alarm
+// was set: the machines look at it then, and say anew when they are due.
 func (h *coordinatorHost[In]) tick() {
 	now := h.b.nowMs()
 	h.mu.Lock()
+	if h.atMs != coordinator.Never {
+		now = max(now, h.atMs)
+	}
 	h.atMs = coordinator.Never
 	h.mu.Unlock()
 	next := int64(coordinator.Never)

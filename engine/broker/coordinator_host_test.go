@@ -232,3 +232,22 @@ func TestExpressMeetsNoTimer(t *testing.T) {
 		t.Errorf("%d records were appended on the reactor", after-before)
 	}
 }
+
+// TestClockSetBack: a session ends within twice its time although the wall clock is set back by an
+// hour and nothing else happens.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t, "group.initial.rebalance.delay.ms=0")
+	s, dueMs := tb.stableGroup()
+	tb.clock.Store(dueMs - 3_600_000)
+	tb.groups.tick() // The alarm, which was set by another clock.
+	s.rest()
+	tb.clock.Add(10_001)
+	tb.groups.tick()
+	s.rest()
+	q := kmsg.NewPtrDescribeGroupsRequest()
+	q.Groups = []string{"g"}
+	if p := tb.roundTrip(q).(*kmsg.DescribeGroupsResponse).Groups[0]; p.State != "Empty" {
+		t.Errorf("the group is %s", p.State)
+	}
+}
