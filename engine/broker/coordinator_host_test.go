@@ -251,3 +251,22 @@ func TestClockSetBack(t *testing.T) {
 		t.Errorf("the group is %s", p.State)
 	}
 }
+
+// TestFencedProducerHearsOfItsEpoch: where a partition has not heard of the newer epoch, the
+// coordinator has, and its PRODUCER_FENCED is put into a producer's words.
+func TestFencedProducerHearsOfItsEpoch(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t)
+	zombie := tb.transactor()
+	tb.transactor()
+	for _, version := range []int16{9, 11, 12} {
+		if code := zombie.produce(version, 0); code != wire.CodeInvalidProducerEpoch {
+			t.Errorf("Produce v%d: %s", version, wire.CodeName(code))
+		}
+	}
+	for _, version := range []int16{3, 5} {
+		if code := zombie.commitOffset(version, 1); code != wire.CodeInvalidProducerEpoch {
+			t.Errorf("TxnOffsetCommit v%d: %s", version, wire.CodeName(code))
+		}
+	}
+}

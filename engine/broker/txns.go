@@ -247,7 +247,13 @@ func (b *Broker) addToTxn(
 		worst := wire.CodeNone
 		for _, t := range response.(*kmsg.AddPartitionsToTxnResponseTransaction).Topics {
 			for _, p := range t.Partitions {
-				if p.ErrorCode != wire.CodeNone {
+				switch p.ErrorCode {
+				case wire.CodeNone:
+				case wire.CodeProducerFenced:
+					// Who writes to a partition is told this of its epoch
+					// (class AddPartitionsToTxnManager).
+					worst = wire.CodeInvalidProducerEpoch
+				default:
 					worst = p.ErrorCode
 				}
 			}
