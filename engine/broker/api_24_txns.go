@@ -88,9 +88,15 @@ func handleAddOffsetsToTxn(b *Broker, to *answerTo, q kmsg.Request) {
 		to.answer(p)
 		return
 	}
+	n := b.groups.partitions()
+	if n == 0 { // Deleted meanwhile.
+		p.ErrorCode = wire.CodeCoordinatorNotAvailable
+		to.answer(p)
+		return
+	}
 	b.toTxn(&txn.Input{
 		Kind: txn.AddOffsets, Request: req, Version: req.Version, TransactionalID: req.TransactionalID,
-		OffsetsPartition: coordinator.PartitionFor(req.Group, b.groups.partitions()),
+		OffsetsPartition: coordinator.PartitionFor(req.Group, n),
 	}, func(response any) { to.answer(response.(kmsg.Response)) })
 }
 
