@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"sync/atomic"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"sluice/engine/group"
@@ -27,8 +29,16 @@ func handleOffsetFetch(b *Broker, to *answerTo, q kmsg.Request) {
 		p.Groups = groups
 		to.answer(p)
 	})
+	seen := make(map[string]struct{}, len(groups))
+	var metadataBytes atomic.Int64
 	for i := range req.Groups {
 		g := &req.Groups[i]
+		if _, again := seen[g.Group]; again {
+			groups[i] = failedGroup(g.Group, wire.CodeInvalidRequest)
+			all.done()
+			continue
+		}
+		seen[g.Group] = struct{}{}
 		query := &group.FetchQuery{
 			Group: g.Group, MemberID: g.MemberID, MemberEpoch: g.MemberEpoch,
 			RequireStable: req.RequireStable, Topics: g.Topics,
@@ -36,12 +46,35 @@ func handleOffsetFetch(b *Broker, to *answerTo, q kmsg.Request) {
 		refused := b.nameTopics(req.Version, query)
 		b.fetchGroup(to, query, func(from *kmsg.OffsetFetchResponseGroup) {
 			groups[i] = *from
-			if from.ErrorCode == wire.CodeNone {
+			if metadataBytes.Add(metadataOf(from)) > fetchMetadataBytesMax {
+				groups[i] = failedGroup(from.Group, wire.CodeUnknownServerError)
+			} else if from.ErrorCode == wire.CodeNone {
 				groups[i].Topics = b.identifyTopics(req.Version, from.Topics, refused)
 			}
 			all.done()
 		})
 	}
+}
+
+// fetchMetadataBytesMax bounds the metadata in one answer, whose other parts grow with the request or
+// with what is committed. Groups beyond it are answered UNKNOWN_SERVER_ERROR.
+const fetchMetadataBytesMax = 64 << 20
+
+func metadataOf(g *kmsg.OffsetFetchResponseGroup) (bytes int64) {
+	for i := range g.Topics {
+		for j := range g.Topics[i].Partitions {
+			if m := g.Topics[i].Partitions[j].Metadata; m != nil {
+				bytes += int64(len(*m))
+			}
+		}
+	}
+	return bytes
+}
+
+func failedGroup(id string, code int16) kmsg.OffsetFetchResponseGroup {
+	g := kmsg.NewOffsetFetchResponseGroup()
+	g.Group, g.ErrorCode = id, code
+	return g
 }
 
 func (b *Broker) fetchGroup(

@@ -65,6 +65,7 @@ const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 // handleDescribeGroups asks each group's coordinator.
 func handleDescribeGroups(b *Broker, to *answerTo, q kmsg.Request) {
 	req := q.(*kmsg.DescribeGroupsRequest)
+	req.Groups = distinct(req.Groups)
 	p := kmsg.NewPtrDescribeGroupsResponse()
 	p.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(req.Groups))
 	all := gatherParts(len(req.Groups), func() { to.answer(p) })

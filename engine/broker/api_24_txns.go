@@ -160,6 +160,7 @@ func handleWriteTxnMarkers(b *Broker, to *answerTo, q kmsg.Request) {
 // handleDescribeTransactions asks each id's coordinator (KIP-664).
 func handleDescribeTransactions(b *Broker, to *answerTo, q kmsg.Request) {
 	req := q.(*kmsg.DescribeTransactionsRequest)
+	req.TransactionalIDs = distinct(req.TransactionalIDs)
 	p := kmsg.NewPtrDescribeTransactionsResponse()
 	p.TransactionStates = make(
 		[]kmsg.DescribeTransactionsResponseTransactionState, len(req.TransactionalIDs))

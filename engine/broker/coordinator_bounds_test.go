@@ -2,7 +2,10 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -84,5 +87,53 @@ func TestStaleMarkersFillNoLog(t *testing.T) {
 	}
 	if n := lines.errors.Load(); n != 0 {
 		t.Errorf("%d lines of errors", n)
+	}
+}
+
+// TestAnswersAreBounded: naming a thing a thousand times does not have it told a thousand times.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t)
+	many := slices.Repeat([]string{"g"}, 1000)
+	describe := kmsg.NewPtrDescribeGroupsRequest()
+	describe.Groups = many
+	if p := tb.roundTrip(describe).(*kmsg.DescribeGroupsResponse); len(p.Groups) != 1 {
+		t.Errorf("%d groups described", len(p.Groups))
+	}
+	txns := kmsg.NewPtrDescribeTransactionsRequest()
+	txns.TransactionalIDs = many
+	p := tb.roundTrip(txns).(*kmsg.DescribeTransactionsResponse)
+	if len(p.TransactionStates) != 1 {
+		t.Errorf("%d transactions described", len(p.TransactionStates))
+	}
+}
+
+// TestOffsetFetchIsBounded: likewise, and for metadata that one answer tells over and over.
+func TestOffsetFetchIsBounded(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t)
+	q := kmsg.NewPtrOffsetFetchRequest()
+	q.Version = 9
+	metadata := strings.Repeat("m", 4096)
+	for _, id := range []string{"g", "h", "g"} {
+		commit := kmsg.NewPtrOffsetCommitRequest()
+		commit.Version, commit.Group, commit.Generation = 8, id, -1
+		commit.Topics = []kmsg.OffsetCommitRequestTopic{{
+			Topic:      "a",
+			Partitions: []kmsg.OffsetCommitRequestTopicPartition{{Metadata: &metadata}},
+		}}
+		tb.roundTrip(commit)
+		g := kmsg.NewOffsetFetchRequestGroup()
+		g.Group, g.MemberEpoch = id, -1
+		g.Topics = []kmsg.OffsetFetchRequestGroupTopic{{Topic: "a", Partitions: make([]int32, 10_000)}}
+		q.Groups = append(q.Groups, g)
+	}
+	var got []string
+	for _, g := range tb.roundTrip(q).(*kmsg.OffsetFetchResponse).Groups {
+		got = append(got, fmt.Sprint(g.Group, " ", wire.CodeName(g.ErrorCode), " ", len(g.Topics)))
+	}
+	want := []string{"g NONE 1", "h UNKNOWN_SERVER_ERROR 0", "g INVALID_REQUEST 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
