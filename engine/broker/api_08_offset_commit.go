@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"sluice/engine/group"
@@ -24,15 +26,27 @@ func handleOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 		asked := t.TopicID
 		name, id, code := b.topicNamed(t.Topic, t.TopicID, req.Version >= offsetsByID)
 		answer.Topic, answer.TopicID = t.Topic, asked
-		if code == wire.CodeNone {
-			t.Topic, t.TopicID = name, id
-			known, places = append(known, *t), append(places, i)
+		refuse := func(p int32, code int16) {
+			answer.Partitions = append(answer.Partitions,
+				kmsg.OffsetCommitResponseTopicPartition{Partition: p, ErrorCode: code})
+		}
+		if code != wire.CodeNone {
+			for _, x := range t.Partitions {
+				refuse(x.Partition, code)
+			}
 			continue
 		}
-		for _, x := range t.Partitions {
-			answer.Partitions = append(answer.Partitions, kmsg.OffsetCommitResponseTopicPartition{
-				Partition: x.Partition, ErrorCode: code,
-			})
+		t.Topic, t.TopicID = name, id
+		has := b.partitionsOf(name)
+		t.Partitions = slices.DeleteFunc(t.Partitions, func(x kmsg.OffsetCommitRequestTopicPartition) bool {
+			if has(x.Partition) {
+				return false
+			}
+			refuse(x.Partition, wire.CodeUnknownTopicOrPartition)
+			return true
+		})
+		if len(t.Partitions) > 0 {
+			known, places = append(known, *t), append(places, i)
 		}
 	}
 	if len(known) == 0 && len(req.Topics) > 0 {
@@ -42,10 +56,18 @@ func handleOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 	req.Topics = known
 	b.groups.submit(groupInput(to, group.OffsetCommit, req.Group, req, func(response any) {
 		for i, t := range response.(*kmsg.OffsetCommitResponse).Topics {
-			p.Topics[places[i]].Partitions = t.Partitions
+			answer := &p.Topics[places[i]]
+			answer.Partitions = append(t.Partitions, answer.Partitions...)
 		}
 		to.answer(p)
 	}))
+}
+
+// partitionsOf returns what tells whether a topic has a partition of a number. A commit for one that it
+// does not have would be kept for ever.
+func (b *Broker) partitionsOf(topic string) func(partition int32) bool {
+	t := b.topics.namedString(topic)
+	return func(partition int32) bool { return t != nil && t.replica(partition) != nil }
 }
 
 // handleOffsetDelete likewise (KIP-496).
@@ -59,14 +81,20 @@ func handleOffsetDelete(b *Broker, to *answerTo, q kmsg.Request) {
 		t, answer := &req.Topics[i], &p.Topics[i]
 		answer.Topic = t.Topic
 		_, _, code := b.topicNamed(t.Topic, [16]byte{}, false)
-		if code == wire.CodeNone {
+		has := b.partitionsOf(t.Topic)
+		t.Partitions = slices.DeleteFunc(t.Partitions, func(x kmsg.OffsetDeleteRequestTopicPartition) bool {
+			refused := code
+			if code == wire.CodeNone && !has(x.Partition) {
+				refused = wire.CodeUnknownTopicOrPartition
+			}
+			if refused != wire.CodeNone {
+				answer.Partitions = append(answer.Partitions,
+					kmsg.OffsetDeleteResponseTopicPartition{Partition: x.Partition, ErrorCode: refused})
+			}
+			return refused != wire.CodeNone
+		})
+		if len(t.Partitions) > 0 {
 			known, places = append(known, *t), append(places, i)
-			continue
-		}
-		for _, x := range t.Partitions {
-			answer.Partitions = append(answer.Partitions, kmsg.OffsetDeleteResponseTopicPartition{
-				Partition: x.Partition, ErrorCode: code,
-			})
 		}
 	}
 	req.Topics = known
@@ -78,7 +106,8 @@ func handleOffsetDelete(b *Broker, to *answerTo, q kmsg.Request) {
 			return
 		}
 		for i, t := range from.Topics {
-			p.Topics[places[i]].Partitions = t.Partitions
+			answer := &p.Topics[places[i]]
+			answer.Partitions = append(t.Partitions, answer.Partitions...)
 		}
 		to.answer(p)
 	}))

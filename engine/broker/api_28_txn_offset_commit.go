@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -41,7 +42,12 @@ func handleTxnOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 			continue
 		}
 		t.Topic, t.TopicID = name, id
-		known, places = append(known, *t), append(places, i)
+		missing := *t
+		missing.Partitions = b.splitMissing(t)
+		fill(i, &missing, wire.CodeUnknownTopicOrPartition)
+		if len(t.Partitions) > 0 {
+			known, places = append(known, *t), append(places, i)
+		}
 	}
 	if len(known) == 0 {
 		to.answer(p)
@@ -69,7 +75,8 @@ func handleTxnOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 					return
 				}
 				for i, t := range from.Topics {
-					p.Topics[places[i]].Partitions = t.Partitions
+					answer := &p.Topics[places[i]]
+					answer.Partitions = append(t.Partitions, answer.Partitions...)
 				}
 				to.answer(p)
 			})
@@ -78,6 +85,20 @@ func handleTxnOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 		})
 	}
 	try(confirmWaitMin)
+}
+
+// splitMissing takes the partitions that a topic does not have out of a commit and returns them.
+func (b *Broker) splitMissing(t *kmsg.TxnOffsetCommitRequestTopic,
+) (missing []kmsg.TxnOffsetCommitRequestTopicPartition) {
+	has := b.partitionsOf(t.Topic)
+	t.Partitions = slices.DeleteFunc(t.Partitions, func(x kmsg.TxnOffsetCommitRequestTopicPartition) bool {
+		if has(x.Partition) {
+			return false
+		}
+		missing = append(missing, x)
+		return true
+	})
+	return missing
 }
 
 // firstCode is the first partition's code: a batch is refused as a whole.
