@@ -83,8 +83,12 @@ var mutants = []mutant{
 	}}},
 }
 
-// mutantTime bounds how long a mutant may live.
-const mutantTime = 60 * time.Second
+const (
+	// mutantTime bounds how long a mutant may live.
+	mutantTime = 60 * time.Second
+	// mutantPatience is short, since many a mutant is found by what never ends.
+	mutantPatience = 20 * time.Second
+)
 
 // overlay writes the mutant's files, and says which of the module's they replace.
 func (m *mutant) overlay(t *testing.T, dir string) map[string]string {
@@ -146,7 +150,7 @@ func TestCheckerFindsMutants(t *testing.T) {
 func (m *mutant) hunt(t *testing.T, bin string, seed uint64) {
 	began := time.Now()
 	for n := uint64(1); time.Since(began) < mutantTime; n++ {
-		h := try(bin, t.TempDir(), m.protocol, seed+n, time.Duration(3*n)*time.Second)
+		h := try(bin, t.TempDir(), m.protocol, seed+n, time.Duration(3*n)*time.Second, mutantPatience)
 		found := h.found()
 		if len(found) == 0 {
 			continue

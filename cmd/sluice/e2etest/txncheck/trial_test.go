@@ -26,8 +26,8 @@ const (
 	writersCount = 4
 	singlesCount = 2
 	relaysCount  = 2
-	// settleWait is how long everything may take to come to rest.
-	settleWait = 30 * time.Second
+	// settleWait is how long everything may take to come to rest, on a busy machine.
+	settleWait = 2 * time.Minute
 )
 
 // trial is one run: a broker, its clients, and what becomes of it.
@@ -37,6 +37,8 @@ type trial struct {
 	seed     uint64
 	protocol string // old, new or mixed
 	duration time.Duration
+	// patience is how long everything may take to come to rest.
+	patience time.Duration
 	// calmMs is the longest time without a fault.
 	calmMs int
 	// ctx ends when even the most patient client gives up.
@@ -83,13 +85,13 @@ func (t *trial) lastTxn(name string) int {
 }
 
 // try runs a trial in dir and returns its history, with what was found wrong in it.
-func try(bin, dir, protocol string, seed uint64, duration time.Duration) *history {
+func try(bin, dir, protocol string, seed uint64, duration, patience time.Duration) *history {
 	t := &trial{
 		h: newHistory(), broker: &broker{bin: bin, dir: filepath.Join(dir, "data")},
-		seed: seed, protocol: protocol, duration: duration,
+		seed: seed, protocol: protocol, duration: duration, patience: patience,
 		calmMs: int(min(duration/4, 3*time.Second) / time.Millisecond), calm: make(chan struct{}),
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), duration+4*settleWait)
+	ctx, cancel := context.WithTimeout(context.Background(), duration+4*patience)
 	defer cancel()
 	t.ctx = ctx
 	if err := t.broker.start(); err != nil {
@@ -175,12 +177,12 @@ func (t *trial) join(g *sync.WaitGroup) bool {
 	select {
 	case <-done:
 		return true
-	case <-time.After(settleWait):
+	case <-time.After(t.patience):
 	case <-t.ctx.Done():
 		<-done
 		return true
 	}
-	t.h.wrong("hanging", "clients still wait for an answer %v after the last fault", settleWait)
+	t.h.wrong("hanging", "clients still wait for an answer %v after the last fault", t.patience)
 	return false
 }
 
@@ -213,7 +215,7 @@ func (t *trial) spawn(first, second *sync.WaitGroup, endMoving <-chan struct{}) 
 
 // ask sends a request outside of the play until its answer is good.
 func ask[R kmsg.Response](t *trial, l *link, req kmsg.Request, good func(R) bool) (got R, err error) {
-	deadline := time.Now().Add(settleWait)
+	deadline := time.Now().Add(t.patience)
 	for {
 		resp, err := l.do(t.ctx, req, waits)
 		switch {
@@ -268,14 +270,14 @@ func (t *trial) prepare() error {
 func (t *trial) settle() error {
 	l := link{addr: t.addr}
 	defer l.close()
-	deadline := time.Now().Add(settleWait)
+	deadline := time.Now().Add(t.patience)
 	for {
 		open, err := t.open(&l)
 		if err != nil || open == "" {
 			return err
 		}
 		if time.Now().After(deadline) {
-			t.h.wrong("hanging", "%s %v after the last fault", open, settleWait)
+			t.h.wrong("hanging", "%s %v after the last fault", open, t.patience)
 			return errors.New("the trial did not settle")
 		}
 		if err := pause(t.ctx, 20*time.Millisecond); err != nil {
@@ -323,7 +325,7 @@ func (t *trial) caughtUp() error {
 			ends[at] = all[n-1].offset + 1
 		}
 	}
-	deadline := time.Now().Add(settleWait)
+	deadline := time.Now().Add(t.patience)
 	for _, group := range []string{moversGroup, relaysGroup} {
 		for {
 			behind := ""
@@ -340,8 +342,8 @@ func (t *trial) caughtUp() error {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.h.wrong("hanging", "%s %v after the last fault", behind, settleWait)
-				return errors.New(behind)
+				t.h.wrong("hanging", "%s %v after the last fault", behind, t.patience)
+				return nil // The history says more.
 			}
 			if err := pause(t.ctx, 20*time.Millisecond); err != nil {
 				return err

@@ -95,7 +95,8 @@ func TestTransactions(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			h := try(sluiceBin, t.TempDir(), protocol, seed, time.Duration(seconds)*time.Second)
+			duration := time.Duration(seconds) * time.Second
+			h := try(sluiceBin, t.TempDir(), protocol, seed, duration, settleWait)
 			t.Logf("seed %d, protocol %s, %d s\n%s", seed, protocol, seconds, h.report())
 			if len(h.anomalies) > 0 {
 				t.Errorf("%d anomalies: TXNCHECK_SEED=%d TXNCHECK_PROTOCOL=%s", len(h.anomalies), seed, protocol)
