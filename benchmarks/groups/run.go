@@ -86,7 +86,7 @@ func (o *Options) Check() error {
 		}
 	}
 	if o.Heartbeat < 100*time.Millisecond || o.Duration < time.Second || o.Warmup < 0 {
-		return errors.New("--heartbeat is at least 100ms, --duration 1s, --warm-up 0")
+		return errors.New("--heartbeat is at least 100ms, --duration 1s, --warmup 0")
 	}
 	return nil
 }

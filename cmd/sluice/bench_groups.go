@@ -40,11 +40,12 @@ func (a *app) benchGroupsCmd() *cobra.Command {
 	f.IntVar(&o.Depth, "depth", o.Depth, "commits: requests in flight on each connection")
 	f.IntVar(&o.OffsetsEach, "offsets-each", o.OffsetsEach, "commits: offsets in each request")
 	f.IntVar(&o.Producers, "producers", o.Producers, "transactions: producers, two connections each")
-	f.DurationVar(&o.Warmup, "warm-up", o.Warmup, "unmeasured time before each part's measured time")
+	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "unmeasured time before each part's measured time")
 	f.DurationVar(&o.Duration, "duration", o.Duration, "measured time of each part but rebalance")
 	f.StringVar(&o.Topic, "topic", o.Topic, "the topic to make, and delete, for commits and transactions")
 	f.IntVar(&o.Pid, "broker-pid", 0, "the broker's process; found by its port if it runs here")
 	f.BoolVarP(&quiet, "quiet", "q", false, "no progress lines")
+	a.addOutput(c, true)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		o.Addr = firstAddr(a.bootstrap)
 		if o.Pid == 0 {

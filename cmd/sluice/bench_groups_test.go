@@ -12,7 +12,7 @@ import (
 func TestBenchGroups(t *testing.T) {
 	t.Parallel()
 	broker := ownBroker(t)
-	r := runBench(t, []int{0}, broker.address, "groups", "-o", "json", "--duration", "1s", "--warm-up",
+	r := runBench(t, []int{0}, broker.address, "groups", "-o", "json", "--duration", "1s", "--warmup",
 		"100ms", "--heartbeat", "100ms", "--groups", "3", "--members", "4", "--large-members", "20",
 		"--large-partitions", "50", "--connections", "2", "--producers", "2")
 	var parts []groups.Part
