@@ -424,8 +424,8 @@ func (op *produceOp) outcome(i int) wire.ProducePartition {
 	case wire.CodeUnknownServerError, wire.CodeInvalidTimestamp, wire.CodeInvalidRecord,
 		wire.CodeOutOfOrderSequenceNumber, wire.CodeInvalidProducerEpoch,
 		wire.CodeNotEnoughReplicas, wire.CodeInvalidTxnState, wire.CodeTransactionAbortable:
-		// Of these refusals Kafka tells where the log starts, of the others not.
-		if log := it.replica.log.Load(); log != nil && framed(op.request.Parts[i].Records) {
+		// Of these refusals by the log Kafka tells where it starts, of the others not.
+		if log := it.replica.log.Load(); log != nil && !it.append.Unverified && framed(op.request.Parts[i].Records) {
 			p.LogStartOffset = log.StartOffset()
 		}
 	case wire.CodeNotLeaderOrFollower, wire.CodeFencedLeaderEpoch:

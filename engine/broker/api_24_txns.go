@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"sluice/engine/catalog"
 	"sluice/engine/coordinator"
 	"sluice/engine/txn"
 	"sluice/wire"
@@ -47,28 +48,34 @@ func handleAddPartitionsToTxn(b *Broker, to *answerTo, q kmsg.Request) {
 	}
 }
 
-// refuseUnknown answers for a transaction that names a partition which does not exist: those that
-// exist are then not attempted.
+// refuseUnknown answers for a transaction that names a partition which does not exist, or one that
+// clients must not write to: the others are then not attempted.
 func (b *Broker) refuseUnknown(in *txn.Input) *kmsg.AddPartitionsToTxnResponseTransaction {
 	im := b.image()
-	exists := func(topic string, index int32) bool {
-		t := im.Topic(topic)
-		return t != nil && t.Partition(index) != nil
+	fault := func(topic string, index int32) int16 {
+		if in.Version < addPartitionsBatch && catalog.IsInternalTopic(topic) {
+			return wire.CodeTopicAuthorizationFailed
+		}
+		if t := im.Topic(topic); t == nil || t.Partition(index) == nil {
+			return wire.CodeUnknownTopicOrPartition
+		}
+		return wire.CodeNone
 	}
-	unknown := false
+	faulty := false
 	for _, t := range in.Partitions.Topics {
 		for _, p := range t.Partitions {
-			unknown = unknown || !exists(t.Topic, p)
+			faulty = faulty || fault(t.Topic, p) != wire.CodeNone
 		}
 	}
-	if !unknown {
+	if !faulty {
 		return nil
 	}
 	r := in.Refuse(wire.CodeOperationNotAttempted).(*kmsg.AddPartitionsToTxnResponseTransaction)
 	for i := range r.Topics {
 		for j := range r.Topics[i].Partitions {
-			if p := &r.Topics[i].Partitions[j]; !exists(r.Topics[i].Topic, p.Partition) {
-				p.ErrorCode = wire.CodeUnknownTopicOrPartition
+			p := &r.Topics[i].Partitions[j]
+			if code := fault(r.Topics[i].Topic, p.Partition); code != wire.CodeNone {
+				p.ErrorCode = code
 			}
 		}
 	}
@@ -79,11 +86,6 @@ func (b *Broker) refuseUnknown(in *txn.Input) *kmsg.AddPartitionsToTxnResponseTr
 func handleAddOffsetsToTxn(b *Broker, to *answerTo, q kmsg.Request) {
 	req := q.(*kmsg.AddOffsetsToTxnRequest)
 	p := kmsg.NewPtrAddOffsetsToTxnResponse()
-	if req.Group == "" {
-		p.ErrorCode = wire.CodeInvalidGroupID
-		to.answer(p)
-		return
-	}
 	if p.ErrorCode = b.ensureInternalTopic(offsetsTopic); p.ErrorCode != wire.CodeNone {
 		to.answer(p)
 		return

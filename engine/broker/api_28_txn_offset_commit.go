@@ -60,6 +60,10 @@ func handleTxnOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 		}
 		to.answer(p)
 	}
+	if req.Group == "" {
+		refuse(wire.CodeInvalidGroupID) // Before a transaction gets a partition for it.
+		return
+	}
 	var try func(wait time.Duration)
 	try = func(wait time.Duration) {
 		v := b.txnOffsetsVerification(req)
