@@ -129,7 +129,13 @@ func (b *Broker) dispatchControl(r *request, frame []byte) {
 		b.refuse(r, r.header, errTooLarge)
 		return
 	}
-	h, body, err := wire.ParseRequestHeader(r.conn.Keep())
+	if r.api.async != nil {
+		// It may wait for long, also when the connection is gone, and lets go of its bytes before.
+		frame = bytes.Clone(frame)
+	} else {
+		frame = r.conn.Keep()
+	}
+	h, body, err := wire.ParseRequestHeader(frame)
 	if err != nil {
 		b.refuse(r, h, err)
 		return
@@ -188,9 +194,8 @@ func (r *request) fill(p kmsg.Response) {
 func (r *request) runAsync() {
 	began := r.b.nanotime()
 	r.failed, r.waitedNs = nil, 0
-	// What coordinators keep (subscriptions, assignments) outlives the frame.
-	r.body = bytes.Clone(r.body)
 	q, err := r.decodeControl()
+	r.header.ClientID, r.body = bytes.Clone(r.header.ClientID), nil
 	to := &answerTo{r: r, fromNs: r.b.nanotime()}
 	r.localNs = to.fromNs - began
 	if err != nil {

@@ -81,5 +81,19 @@ type Input struct {
 	fired timerKind
 }
 
+// slim drops what a request that is being parked does not need any more, which can be most of a frame.
+func (in *Input) slim() {
+	switch req := in.Request.(type) {
+	case *kmsg.JoinGroupRequest:
+		kept := *req
+		kept.Protocols, kept.Reason, kept.UnknownTags = nil, nil, kmsg.Tags{}
+		in.Request = &kept
+	case *kmsg.SyncGroupRequest:
+		kept := *req
+		kept.GroupAssignment, kept.UnknownTags = nil, kmsg.Tags{}
+		in.Request = &kept
+	}
+}
+
 // Key implements coordinator.Input.
 func (in *Input) Key() string { return in.Group }

@@ -221,6 +221,7 @@ func (m *Machine) addMember(g *group, id string, j *joining, out *outcome) {
 // sent that long ago and does not listen any more; should it do so after all, it may try again.
 func (g *group) parkJoin(mem *member, in *Input, out *outcome) {
 	g.answerJoin(mem, out, joinError(mem.id, wire.CodeRebalanceInProgress))
+	in.slim()
 	mem.join = in
 	g.joining++
 }

@@ -109,7 +109,8 @@ func protocolsOf(from []kmsg.JoinGroupRequestProtocol) (protocols []protocol, ok
 		} else if named(protocols, name) {
 			continue
 		}
-		protocols = append(protocols, protocol{name: name, metadata: from[i].Metadata})
+		// A copy, since the original is part of a frame of any size.
+		protocols = append(protocols, protocol{name: name, metadata: bytes.Clone(from[i].Metadata)})
 	}
 	return protocols, true
 }

@@ -115,7 +115,8 @@ func (c *client) send(in *Input, wait bool) {
 	if wait {
 		c.waits, c.waitsSinceMs = in, c.elapsed()
 	}
-	if c.w.past = append(c.w.past, in); len(c.w.past) > 30 {
+	sent := *in // Parked requests are stripped.
+	if c.w.past = append(c.w.past, &sent); len(c.w.past) > 30 {
 		c.w.past = c.w.past[1:]
 	}
 	c.w.handle(in)

@@ -36,6 +36,7 @@ func (m *Machine) decideSync(in *Input, out *outcome) {
 	}
 	// An older sync is one that its client has given up on, as with joins.
 	g.answerSync(mem, out, syncError(wire.CodeRebalanceInProgress))
+	in.slim()
 	mem.sync = in
 	if mem == g.leader {
 		m.assign(g, req, out)
