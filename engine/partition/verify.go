@@ -1,6 +1,10 @@
 package partition
 
-import "sluice/wire"
+import (
+	"math"
+
+	"sluice/wire"
+)
 
 // A transaction must not begin in a partition of which its coordinator does not know: no marker would
 // ever end it, and the last stable offset would stand still for good (KIP-890, part 1). So a batch
@@ -125,7 +129,13 @@ func (l *Log) verify(a *Append, p *producer, b wire.Batch) (over bool) {
 	if nowMs == 0 {
 		nowMs = l.dir.nowMs()
 	}
-	a.Guard = l.verifying.start(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), nowMs)
+	seq := b.BaseSequence()
+	if p != nil && p.epoch == b.ProducerEpoch() && p.used > 0 && !p.inSequence(b) {
+		// A late copy of what is in the log already: nobody has to wait for it. With Kafka's class
+		// ProducerAppendInfo it keeps the rest of its epoch out.
+		seq = math.MaxInt32
+	}
+	a.Guard = l.verifying.start(b.ProducerID(), b.ProducerEpoch(), seq, nowMs)
 	a.refuse(wire.CodeInvalidTxnState)
 	a.Unverified = true
 	return true
