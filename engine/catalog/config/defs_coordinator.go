@@ -78,7 +78,7 @@ var coordinatorDefs = []Def{
 		"Partitions of __transaction_state."),
 	key("transaction.state.log.replication.factor", Short, "3", ReadOnly, High, atLeast(1),
 		"RF of __transaction_state."),
-	key("transaction.state.log.segment.bytes", Int, "104857600", ReadOnly, High, atLeast(1),
+	key("transaction.state.log.segment.bytes", Int, "104857600", ReadOnly, High, atLeast(1048576),
 		"Segment size."),
 	key("transaction.two.phase.commit.enable", Boolean, "false", ReadOnly, Medium, anyValue,
 		"Allow 2PC producers (KIP-939)."),

@@ -138,6 +138,6 @@ var groupDefs = []Def{
 		"Partitions of __consumer_offsets (never change later)."),
 	key("offsets.topic.replication.factor", Short, "3", ReadOnly, High, atLeast(1),
 		"RF of __consumer_offsets; creation waits for enough brokers."),
-	key("offsets.topic.segment.bytes", Int, "104857600", ReadOnly, High, atLeast(1),
+	key("offsets.topic.segment.bytes", Int, "104857600", ReadOnly, High, atLeast(1048576),
 		"Segment size of __consumer_offsets."),
 }
