@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -247,6 +248,8 @@ func (n *namer) name(field string, v, parent reflect.Value) string {
 		return symbol(n.sessions, int32(v.Int()), "session")
 	case nodeFields[field] && v.Kind() != reflect.String:
 		return n.nodes(v)
+	case field == "Partitions" && v.Kind() == reflect.Slice:
+		return fmt.Sprint(slices.Sorted(slices.Values(v.Interface().([]int32))))
 	case field == "ThrottleMillis":
 		return "≥0"
 	case strings.HasSuffix(field, "Timestamp"), field == "LogAppendTime":

@@ -15,6 +15,11 @@ var issueAPIs = []kmsg.Key{
 	kmsg.DeleteTopics, kmsg.DeleteRecords, kmsg.InitProducerID, kmsg.OffsetForLeaderEpoch,
 	kmsg.DescribeConfigs, kmsg.AlterConfigs, kmsg.DescribeLogDirs, kmsg.CreatePartitions,
 	kmsg.IncrementalAlterConfigs, kmsg.DescribeCluster, kmsg.DescribeTopicPartitions,
+	kmsg.OffsetCommit, kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.JoinGroup, kmsg.Heartbeat,
+	kmsg.LeaveGroup, kmsg.SyncGroup, kmsg.DescribeGroups, kmsg.ListGroups, kmsg.DeleteGroups,
+	kmsg.OffsetDelete, kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn, kmsg.EndTxn,
+	kmsg.WriteTxnMarkers, kmsg.TxnOffsetCommit, kmsg.DescribeProducers, kmsg.DescribeTransactions,
+	kmsg.ListTransactions,
 }
 
 // TestApiVersions covers every version, KIP-511's software names and KIP-1242's v5 checks.
@@ -100,6 +105,9 @@ func TestUnsupportedVersions(t *testing.T) {
 			{kmsg.DescribeConfigs, 0},
 			{kmsg.OffsetForLeaderEpoch, 1},
 			{kmsg.DescribeLogDirs, 0},
+			{kmsg.OffsetCommit, 1},
+			{kmsg.OffsetFetch, 0},
+			{kmsg.WriteTxnMarkers, 0},
 		} {
 			s.send("removed version", at(old.key.Request(), old.v))
 		}
