@@ -408,6 +408,16 @@ func framed(records []byte) bool {
 	return len(b) >= wire.BatchHeaderSize && b.Magic() == wire.MagicV2 && b.Length() == len(b)
 }
 
+// metLog says that item i was refused by the log, of which Kafka then tells where it starts. What a
+// transaction's coordinator refuses has not met it, nor has, in Kafka, a transaction of an old epoch.
+func (op *produceOp) metLog(i int) bool {
+	it, records := &op.items[i], op.request.Parts[i].Records
+	if !framed(records) || it.append.Unverified {
+		return false
+	}
+	return it.code != wire.CodeInvalidProducerEpoch || !wire.Batch(records).IsTransactional()
+}
+
 func (op *produceOp) outcome(i int) wire.ProducePartition {
 	it := &op.items[i]
 	p := wire.ProducePartition{
@@ -424,8 +434,7 @@ func (op *produceOp) outcome(i int) wire.ProducePartition {
 	case wire.CodeUnknownServerError, wire.CodeInvalidTimestamp, wire.CodeInvalidRecord,
 		wire.CodeOutOfOrderSequenceNumber, wire.CodeInvalidProducerEpoch,
 		wire.CodeNotEnoughReplicas, wire.CodeInvalidTxnState, wire.CodeTransactionAbortable:
-		// Of these refusals by the log Kafka tells where it starts, of the others not.
-		if log := it.replica.log.Load(); log != nil && !it.append.Unverified && framed(op.request.Parts[i].Records) {
+		if log := it.replica.log.Load(); log != nil && op.metLog(i) {
 			p.LogStartOffset = log.StartOffset()
 		}
 	case wire.CodeNotLeaderOrFollower, wire.CodeFencedLeaderEpoch:
