@@ -270,3 +270,47 @@ func TestFencedProducerHearsOfItsEpoch(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryoneIsAnsweredOnce: a panic while answers are handed out costs the one whose it is. Another
+// who was answered before is not answered again, which could reach the next request of the connection.
+func TestEveryoneIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	tb := newTestBroker(t)
+	tb.coordinators(transactionsTopic)
+	s, _ := tb.txns.shardOf("tx")
+	s.rest()
+	answers := 0
+	ask := func(then func()) {
+		s.post(&txn.Input{
+			Kind: txn.Describe, TransactionalID: "tx", Waiter: func(any) { answers++; then() },
+		})
+	}
+	s.mu.Lock()
+	s.running = true // So that both are handled in one go.
+	s.mu.Unlock()
+	ask(func() {})
+	ask(func() { panic("as a bug would") })
+	s.mu.Lock()
+	s.running = false
+	s.start()
+	s.mu.Unlock()
+	s.rest()
+	if answers != 2 {
+		t.Errorf("%d answers to two questions", answers)
+	}
+}
+
+// TestGivenBackOnce: an id that two producers had would have them fence each other.
+func TestGivenBackOnce(t *testing.T) {
+	t.Parallel()
+	tb := newTestBroker(t)
+	in := &txn.Input{Kind: txn.InitProducerID}
+	tb.offer(in)
+	tb.giveBack(in)
+	tb.giveBack(in)
+	a, _ := tb.producerID()
+	b, _ := tb.producerID()
+	if a == b {
+		t.Errorf("two producers got id %d", a)
+	}
+}

@@ -34,6 +34,7 @@ func newGroupHost(b *Broker) *coordinatorHost[*group.Input] {
 // deliverGroup hands an answer to the function that waits for it.
 func deliverGroup(r coordinator.Reply[*group.Input]) {
 	if f, ok := r.To.Waiter.(func(any)); ok {
+		r.To.Waiter = nil // Nobody is answered twice, whatever goes wrong after this.
 		f(r.Response)
 	}
 }

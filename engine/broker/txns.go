@@ -26,6 +26,7 @@ func newTxnHost(b *Broker) *coordinatorHost[*txn.Input] {
 	h.deliver = func(r coordinator.Reply[*txn.Input]) {
 		b.giveBack(r.To)
 		if f, ok := r.To.Waiter.(func(any)); ok {
+			r.To.Waiter = nil // Nobody is answered twice, whatever goes wrong after this.
 			f(r.Response)
 		}
 	}
@@ -84,6 +85,7 @@ func (b *Broker) giveBack(in *txn.Input) {
 	case txn.InitProducerID, txn.EndTxn, txn.TimeOut:
 		if !in.TookProducerID && in.NewProducerID != coordinator.NoProducer {
 			b.ids.giveBack(in.NewProducerID)
+			in.NewProducerID = coordinator.NoProducer
 		}
 	}
 }
