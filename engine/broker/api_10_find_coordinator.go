@@ -23,8 +23,16 @@ const findCoordinatorBatch = 4
 func handleFindCoordinator(b *Broker, r *request, q kmsg.Request) kmsg.Response {
 	req := q.(*kmsg.FindCoordinatorRequest)
 	p := kmsg.NewPtrFindCoordinatorResponse()
+	topic, code := b.coordinatorTopic(req.CoordinatorType)
+	find := func(key string) kmsg.FindCoordinatorResponseCoordinator {
+		if code == wire.CodeInvalidRequest {
+			return noCoordinator(key, code,
+				fmt.Sprintf("Unsupported coordinator type %d.", req.CoordinatorType))
+		}
+		return b.findCoordinator(r.conn.Listener(), topic, key)
+	}
 	if req.Version < findCoordinatorBatch {
-		c := b.findCoordinator(r.conn.Listener(), req.CoordinatorType, req.CoordinatorKey)
+		c := find(req.CoordinatorKey)
 		p.ErrorCode, p.ErrorMessage = c.ErrorCode, c.ErrorMessage
 		if c.ErrorCode == wire.CodeNone {
 			p.ErrorMessage = textOf("NONE") // As Kafka words success in these versions.
@@ -33,42 +41,45 @@ func handleFindCoordinator(b *Broker, r *request, q kmsg.Request) kmsg.Response 
 		return p
 	}
 	for _, key := range req.CoordinatorKeys {
-		p.Coordinators = append(p.Coordinators,
-			b.findCoordinator(r.conn.Listener(), req.CoordinatorType, key))
+		p.Coordinators = append(p.Coordinators, find(key))
 	}
 	return p
 }
 
-func (b *Broker) findCoordinator(
-	listener string, kind int8, key string,
-) kmsg.FindCoordinatorResponseCoordinator {
-	c := kmsg.NewFindCoordinatorResponseCoordinator()
-	c.Key, c.NodeID, c.Port, c.ErrorMessage = key, -1, -1, textOf("")
-	refuse := func(code int16, message string) kmsg.FindCoordinatorResponseCoordinator {
-		c.ErrorCode, c.ErrorMessage = code, &message
-		return c
-	}
-	topic := offsetsTopic
+// coordinatorTopic is the topic that coordinators of that type keep their state in. It is made if it is
+// not there; the code is that of a failure, INVALID_REQUEST for an unknown type.
+func (b *Broker) coordinatorTopic(kind int8) (topic string, code int16) {
 	switch kind {
 	case coordinatorOfGroup:
+		topic = offsetsTopic
 	case coordinatorOfTxn:
 		topic = transactionsTopic
 	default:
-		return refuse(wire.CodeInvalidRequest, fmt.Sprintf("Unsupported coordinator type %d.", kind))
+		return "", wire.CodeInvalidRequest
 	}
-	if code := b.ensureInternalTopic(topic); code != wire.CodeNone {
-		return refuse(code, "The coordinator is not available.")
-	}
-	t := b.image().Topic(topic)
-	if t == nil {
-		return refuse(wire.CodeCoordinatorNotAvailable, "The coordinator is not available.")
-	}
-	leader := t.Partition(coordinator.PartitionFor(key, int32(t.PartitionCount()))).Leader
-	for _, e := range b.brokersOn(listener) {
-		if e.id == leader && !e.fenced {
-			c.NodeID, c.Host, c.Port = e.id, e.host, e.port
-			return c
+	return topic, b.ensureInternalTopic(topic)
+}
+
+func noCoordinator(
+	key string, code int16, message string,
+) kmsg.FindCoordinatorResponseCoordinator {
+	c := kmsg.NewFindCoordinatorResponseCoordinator()
+	c.Key, c.NodeID, c.Port, c.ErrorCode, c.ErrorMessage = key, -1, -1, code, &message
+	return c
+}
+
+func (b *Broker) findCoordinator(
+	listener, topic, key string,
+) kmsg.FindCoordinatorResponseCoordinator {
+	if t := b.image().Topic(topic); t != nil {
+		leader := t.Partition(coordinator.PartitionFor(key, int32(t.PartitionCount()))).Leader
+		for _, e := range b.brokersOn(listener) {
+			if e.id == leader && !e.fenced {
+				c := noCoordinator(key, wire.CodeNone, "")
+				c.NodeID, c.Host, c.Port = e.id, e.host, e.port
+				return c
+			}
 		}
 	}
-	return refuse(wire.CodeCoordinatorNotAvailable, "The coordinator is not available.")
+	return noCoordinator(key, wire.CodeCoordinatorNotAvailable, "The coordinator is not available.")
 }

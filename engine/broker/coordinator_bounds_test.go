@@ -137,3 +137,32 @@ func TestOffsetFetchIsBounded(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestCoordinatorThatCannotBe: where its topic cannot be made, everybody is told so, with one attempt
+// and one line in the log however many keys a request has.
+func TestCoordinatorThatCannotBe(t *testing.T) {
+	t.Parallel()
+	lines := &lineCounter{Handler: slog.DiscardHandler}
+	tb, err := tryTestBroker(t, t.TempDir(), func(env *Environment) { env.Log = slog.New(lines) },
+		"offsets.topic.replication.factor=3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tb.stop)
+	q := kmsg.NewPtrFindCoordinatorRequest()
+	q.Version, q.CoordinatorKeys = 4, slices.Repeat([]string{"g"}, 100)
+	for range 3 {
+		p := tb.roundTrip(q).(*kmsg.FindCoordinatorResponse)
+		if n := len(p.Coordinators); n != 100 {
+			t.Fatalf("%d answers", n)
+		}
+		for _, c := range p.Coordinators {
+			if c.ErrorCode != wire.CodeCoordinatorNotAvailable {
+				t.Fatal(wire.CodeName(c.ErrorCode))
+			}
+		}
+	}
+	if n := lines.errors.Load(); n != 1 {
+		t.Errorf("%d lines of errors", n)
+	}
+}

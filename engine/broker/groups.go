@@ -128,7 +128,10 @@ func (b *Broker) ensureInternalTopic(name string) int16 {
 	case results[0].OK() || results[0].Code == wire.CodeTopicAlreadyExists:
 		return wire.CodeNone
 	}
-	b.log.Error("internal topic cannot be made", "topic", name, "reason", results[0].Message)
+	if line := b.groups.failures.allow(); line.ok {
+		b.log.Error("internal topic cannot be made", "topic", name, "reason", results[0].Message,
+			"suppressed", line.suppressed)
+	}
 	return wire.CodeCoordinatorNotAvailable
 }
 
