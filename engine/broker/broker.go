@@ -68,6 +68,10 @@ type Broker struct {
 	// groups and txns are the coordinators.
 	groups *coordinatorHost[*group.Input]
 	txns   *coordinatorHost[*txn.Input]
+	// groupMeter, txnMeter and markerMeter are figures of the coordinators' work.
+	groupMeter  groupMeter
+	txnMeter    txnMeter
+	markerMeter markerMeter
 	// creatingInternal admits one creation of a coordinators' topic at a time.
 	creatingInternal sync.Mutex
 	// creating admits one automatic creation of topics at a time to the query workers.

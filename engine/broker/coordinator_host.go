@@ -26,6 +26,7 @@ type coordinatorHost[In coordinator.Input] struct {
 	run     func(s *hostedShard[In], errand any)
 	// failures bounds the log lines about failed appends.
 	failures throttle
+	meter    coordinatorMeter
 
 	// mu guards shards and the alarm.
 	mu     sync.Mutex
@@ -64,6 +65,12 @@ type hostedShard[In coordinator.Input] struct {
 	poked   bool // run even without input: a timer is due, or the high watermark moved
 	ending  bool
 	dueMs   int64
+	// machine is the shard's while it is active; but for what it says of that, it belongs to whoever
+	// runs the shard. visits wait for a look at it.
+	machine coordinator.Machine[In]
+	visits  []func(coordinator.Machine[In])
+	// arrivedNs is when the first input of the inbox came, loadNs how long the load took.
+	arrivedNs, loadNs int64
 
 	// The rest belongs to whoever runs the shard.
 	shard    *coordinator.Shard[In]
@@ -235,6 +242,9 @@ func (s *hostedShard[In]) enqueue(in In, elsewhere bool) (mine bool) {
 	}
 	// What nobody would send again, as that a topic is deleted, waits until the shard is loaded.
 	defer s.mu.Unlock()
+	if len(s.inbox) == 0 {
+		s.arrivedNs = s.host.b.nanotime()
+	}
 	s.inbox = append(s.inbox, in)
 	switch {
 	case s.running:
@@ -285,6 +295,37 @@ func (s *hostedShard[In]) poke() {
 	s.start()
 }
 
+// visit has f look at the machine once, when nobody else does, on whatever goroutine runs the shard
+// then; f must be quick. It gets nil if the shard is not active.
+func (s *hostedShard[In]) visit(f func(coordinator.Machine[In])) {
+	s.mu.Lock()
+	if s.ending || s.state != shardActive {
+		s.mu.Unlock()
+		f(nil)
+		return
+	}
+	defer s.mu.Unlock()
+	s.visits = append(s.visits, f)
+	s.poked = true
+	s.start()
+}
+
+// receive lets visitors in.
+func (s *hostedShard[In]) receive(visits []func(coordinator.Machine[In])) {
+	if len(visits) == 0 {
+		return
+	}
+	s.mu.Lock()
+	machine := s.machine
+	if s.ending {
+		machine = nil // It may have panicked.
+	}
+	s.mu.Unlock()
+	for _, f := range visits {
+		f(machine)
+	}
+}
+
 // end makes the shard refuse whoever waits, and every input from now on.
 func (s *hostedShard[In]) end() {
 	s.mu.Lock()
@@ -306,11 +347,12 @@ func (s *hostedShard[In]) start() {
 func (s *hostedShard[In]) work() {
 	for {
 		s.mu.Lock()
-		inputs, ending := s.inbox, s.ending
+		inputs, visits, ending, arrivedNs := s.inbox, s.visits, s.ending, s.arrivedNs
 		if ending && s.state == shardEnded {
-			s.inbox, s.running = nil, false
+			s.inbox, s.visits, s.running = nil, nil, false
 			s.mu.Unlock()
 			s.refuseAll(inputs)
+			s.receive(visits)
 			return
 		}
 		if !ending && len(inputs) == 0 && !s.poked {
@@ -318,13 +360,16 @@ func (s *hostedShard[In]) work() {
 			s.mu.Unlock()
 			return
 		}
-		s.inbox, s.poked = s.spare[:0], false
+		s.inbox, s.visits, s.poked = s.spare[:0], nil, false
 		s.mu.Unlock()
 		if ending {
 			s.unload(inputs)
 		} else {
+			beganNs := s.host.b.nanotime()
 			s.step(s.host.b.nowMs(), inputs)
+			s.host.meter.stepped(len(inputs), beganNs-arrivedNs, s.host.b.nanotime()-beganNs)
 		}
+		s.receive(visits)
 		clear(inputs)
 		s.spare = inputs[:0]
 	}
@@ -389,7 +434,7 @@ func (s *hostedShard[In]) judge(code int16) {
 // unload refuses everybody.
 func (s *hostedShard[In]) unload(inputs []In) {
 	s.mu.Lock()
-	s.state = shardEnded
+	s.state, s.machine = shardEnded, nil
 	s.mu.Unlock()
 	s.replica.progress.CompareAndSwap(&s.progressed, nil)
 	if s.shard != nil {

@@ -11,7 +11,8 @@ import (
 // Append implements coordinator.Log: it writes one batch and waits until it is in the log, which is
 // its own log dir's business only; nobody holds a lock meanwhile.
 func (s *hostedShard[In]) Append(b coordinator.Batch) (lastOffset int64, code int16) {
-	nowMs := s.host.b.nowMs()
+	nowMs, beganNs := s.host.b.nowMs(), s.host.b.nanotime()
+	defer func() { s.host.meter.appended(s.host.b.nanotime()-beganNs, code) }()
 	if err := s.build(b, nowMs); err != nil {
 		s.host.b.log.Error("BUG: coordinator's batch cannot be built", "shard", s.String(), "error", err)
 		return 0, wire.CodeUnknownServerError
@@ -74,12 +75,14 @@ func (s *hostedShard[In]) load() {
 	}
 	s.shard = coordinator.NewShard(machine, coordinator.Log(s), end)
 	s.shard.Loaded(b.nowMs(), s.epoch)
+	tookNs := b.nanotime() - began
 	s.mu.Lock()
 	s.state, s.poked = shardActive, true
+	s.machine, s.loadNs = machine, tookNs
 	s.mu.Unlock()
+	s.host.meter.loaded(tookNs, records)
 	if records > 0 {
-		b.log.Info("coordinator loaded", "shard", s.String(), "records", records,
-			"ms", (b.nanotime()-began)/1e6)
+		b.log.Info("coordinator loaded", "shard", s.String(), "records", records, "ms", tookNs/1e6)
 	}
 }
 

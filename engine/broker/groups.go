@@ -182,6 +182,7 @@ func (b *Broker) groupConfig() group.Config {
 	c.OffsetMetadataBytesMax = int(number("offset.metadata.max.bytes"))
 	c.OffsetRetentionMs = number("offsets.retention.minutes") * 60_000
 	c.ExpiryCheckMs = number("offsets.retention.check.interval.ms")
+	c.Meter = &b.groupMeter
 	return c
 }
 

@@ -24,6 +24,7 @@ func (b *Broker) writeGauges(e *exposition) {
 	b.writeDirs(e)
 	b.writeCleaner(e)
 	b.writeSessions(e)
+	b.writeCoordinators(e)
 	if b.net != nil {
 		writeServer(e, b.net)
 		stats := make([]*netpoll.Stats, 0, len(b.net.Reactors()))

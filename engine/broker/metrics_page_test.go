@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sluice/engine/catalog"
+	"sluice/engine/catalog/config"
 	"sluice/netpoll"
 	"sluice/wire"
 )
@@ -77,10 +78,11 @@ func fullMetrics(t *testing.T) *metrics {
 	b := &Broker{
 		env:     Environment{NowMs: func() int64 { return 5 }},
 		metrics: m, apis: apis, topics: newTopicTable(), clusterID: "c", nodeID: 1,
-		sessions: newSessionCache(10, func() int32 { return 1 }),
-		dirs:     []*logDir{{path: `/a "quoted\" dir` + "\n"}},
+		sessions: newSessionCache(10, func() int32 { return 1 }), cfg: config.Defaults(),
+		dirs: []*logDir{{path: `/a "quoted\" dir` + "\n"}},
 	}
 	b.dirs[0].failed.Store(true)
+	b.groups, b.txns = newGroupHost(b), newTxnHost(b)
 	x := &topic{name: "t", id: catalog.UUID{1}, metrics: m.topic("t")}
 	offline := &replica{topic: x}
 	x.replicas.Store(&[]*replica{offline, nil})
@@ -155,6 +157,19 @@ func TestHistogramsAreCumulative(t *testing.T) {
 
 // TestMetricsAreDocumented compares the page with docs/METRICS.md, both ways.
 func TestMetricsAreDocumented(t *testing.T) {
+	documented := documentedMetrics(t)
+	families := ownFamilies(t, page(t, fullMetrics(t)))
+	checkDocumented(t, documented, families)
+	for name := range documented {
+		if families[name] == nil {
+			t.Errorf("docs/METRICS.md lists %s, which is not served", name)
+		}
+	}
+}
+
+// documentedMetrics is what docs/METRICS.md says: name → labels and type.
+func documentedMetrics(t *testing.T) map[string][2]string {
+	t.Helper()
 	text, err := os.ReadFile("../../docs/METRICS.md")
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +179,12 @@ func TestMetricsAreDocumented(t *testing.T) {
 	for _, match := range row.FindAllStringSubmatch(string(text), -1) {
 		documented[match[1]] = [2]string{match[2], match[3]}
 	}
-	families := ownFamilies(t, page(t, fullMetrics(t)))
+	return documented
+}
+
+// checkDocumented holds a page's families, their types and their samples' labels against the document.
+func checkDocumented(t *testing.T, documented map[string][2]string, families map[string]*family) {
+	t.Helper()
 	label := regexp.MustCompile(`([a-z_]+)="`)
 	for name, f := range families {
 		doc, ok := documented[name]
@@ -181,11 +201,6 @@ func TestMetricsAreDocumented(t *testing.T) {
 			if got := strings.Join(labels, ","); got != doc[0] {
 				t.Errorf("docs/METRICS.md says labels %q of %s", doc[0], series)
 			}
-		}
-	}
-	for name := range documented {
-		if families[name] == nil {
-			t.Errorf("docs/METRICS.md lists %s, which is not served", name)
 		}
 	}
 }

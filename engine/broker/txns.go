@@ -44,6 +44,7 @@ func (b *Broker) txnConfig() txn.Config {
 	c.ExpirationScanMs = staticNumber(static,
 		"transaction.remove.expired.transaction.cleanup.interval.ms")
 	c.TxnVersion = b.transactionVersion()
+	c.Meter = &b.txnMeter
 	return c
 }
 
@@ -94,6 +95,7 @@ func (b *Broker) giveBack(in *txn.Input) {
 func (b *Broker) txnErrand(s *txnShard, errand any) {
 	switch e := errand.(type) {
 	case *txn.SendMarkers:
+		b.markerMeter.waiting.Add(int64(len(e.Partitions)))
 		b.sendMarkers(s, e, e.Partitions, 0)
 	case *txn.NeedProducerID:
 		s.host.work.Go(func() { // It may wait for the metadata journal.
@@ -118,10 +120,12 @@ func (b *Broker) sendMarkers(
 	s *txnShard, e *txn.SendMarkers, parts []txn.TopicPartition, attempt int,
 ) {
 	if s.isEnding() {
+		b.markerMeter.waiting.Add(-int64(len(parts)))
 		return // The next leader finds the transaction in the log.
 	}
 	round := &markerRound{done: make([]txn.TopicPartition, 0, len(parts))}
 	all := gatherParts(len(parts), func() {
+		b.markerMeter.round(round)
 		if round.fenced {
 			return
 		}
@@ -130,7 +134,10 @@ func (b *Broker) sendMarkers(
 		}
 		if len(round.failed) > 0 {
 			wait := min(markerRetryMin<<min(attempt, 10), markerRetryMax)
-			time.AfterFunc(wait, func() { b.sendMarkers(s, e, round.failed, attempt+1) })
+			time.AfterFunc(wait, func() {
+				b.markerMeter.retrying.Add(-int64(len(round.failed)))
+				b.sendMarkers(s, e, round.failed, attempt+1)
+			})
 		}
 	})
 	marker := coordinator.Marker{
@@ -151,7 +158,10 @@ type markerRound struct {
 	mu     sync.Mutex
 	done   []txn.TopicPartition
 	failed []txn.TopicPartition
+	// fenced says that a later term of the coordinator has written markers, lost counts those that it
+	// keeps from being written.
 	fenced bool
+	lost   int
 }
 
 func (m *markerRound) add(p txn.TopicPartition, code int16) {
@@ -163,6 +173,7 @@ func (m *markerRound) add(p txn.TopicPartition, code int16) {
 		m.done = append(m.done, p)
 	case wire.CodeTransactionCoordinatorFenced:
 		m.fenced = true
+		m.lost++
 	default:
 		m.failed = append(m.failed, p)
 	}

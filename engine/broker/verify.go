@@ -74,7 +74,11 @@ func (b *Broker) confirmTxn(topic string, index int32, v verification, then func
 	topics := []kmsg.AddPartitionsToTxnRequestTransactionTopic{{
 		Topic: topic, Partitions: []int32{index},
 	}}
-	b.addToTxn(v.transactionalID, v.producerID, v.epoch, !v.adds, topics, then)
+	beganNs := b.nanotime()
+	b.addToTxn(v.transactionalID, v.producerID, v.epoch, !v.adds, topics, func(code int16) {
+		b.txnMeter.verified(b.nanotime()-beganNs, code)
+		then(code)
+	})
 }
 
 // produceVerifyCode is a failed verification in words that a producer knows what to do with. Older

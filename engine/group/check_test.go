@@ -25,6 +25,7 @@ func (m *Machine) check(t failer) {
 		t.Fatalf("counted %d fleeting groups, %d pending ids, %d bytes; there are %d, %d, %d",
 			m.fleeting, m.pending, m.bytes, fleeting, pending, bytes)
 	}
+	m.checkCounts(t)
 	for i, timer := range m.timers.heap {
 		if int(timer.at) != i || !timer.armed || i > 0 && timer.before(m.timers.heap[(i-1)/4]) {
 			t.Fatalf("the heap of timers is out of order at %d", i)
@@ -32,6 +33,33 @@ func (m *Machine) check(t failer) {
 		if g := timer.group; g != nil && m.groups[g.id] != g {
 			t.Fatalf("a timer of group %s outlives it", g.id)
 		}
+	}
+}
+
+// checkCounts compares what is counted all along with what a walk finds.
+func (m *Machine) checkCounts(t failer) {
+	t.Helper()
+	want := Counts{Offsets: m.offsets.len()}
+	for _, g := range m.groups {
+		want.Members += len(g.members)
+		switch g.state {
+		case stateEmpty:
+			want.Empty++
+		case statePreparing:
+			want.Preparing++
+		case stateCompleting:
+			want.Completing++
+		case stateStable:
+			want.Stable++
+		}
+	}
+	for _, id := range m.offsets.groupNames(nil) {
+		if m.groups[id] == nil {
+			want.Empty++
+		}
+	}
+	if got := m.Counts(); got != want {
+		t.Fatalf("counted %+v, there are %+v", got, want)
 	}
 }
 

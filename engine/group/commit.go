@@ -56,6 +56,7 @@ func (m *Machine) settleOffsetCommit(in *Input, out *outcome, code int16) {
 		out.Reply(in, refusedOffsetCommit(in.Request.(*kmsg.OffsetCommitRequest), code))
 		return
 	}
+	m.meter.OffsetsCommitted(len(out.Records))
 	out.Reply(in, out.Next.(*kmsg.OffsetCommitResponse))
 }
 

@@ -48,6 +48,9 @@ type Config struct {
 	// ExpiryCheckMs is how often expired offsets and groups are looked for
 	// (offsets.retention.check.interval.ms).
 	ExpiryCheckMs int64
+
+	// Meter, unless nil, is told what happens.
+	Meter Meter
 }
 
 // Defaults is Kafka's configuration, with bounds that no well-behaved client meets.

@@ -80,8 +80,8 @@ func (m *Machine) decideList(in *Input, out *outcome) {
 	}
 }
 
-// deleted is the note of a group's deletion.
-type deleted struct{}
+// deleted is the note of a group's deletion, with so many offsets.
+type deleted struct{ offsets int }
 
 func deletedGroup(id string, code int16) *kmsg.DeleteGroupsResponseGroup {
 	g := kmsg.NewDeleteGroupsResponseGroup()
@@ -97,12 +97,13 @@ func (m *Machine) decideDelete(in *Input, out *outcome) {
 		return
 	}
 	out.Records = m.offsets.appendTombstones(in.Group, out.Records)
+	offsets := len(out.Records)
 	if g != nil && g.kept {
 		out.Records = append(out.Records, groupTombstone(in.Group))
 	}
 	switch {
 	case len(out.Records) > 0:
-		out.Next = &deleted{}
+		out.Next = &deleted{offsets: offsets}
 	case g != nil:
 		m.forget(g)
 		out.Reply(in, deletedGroup(in.Group, wire.CodeNone))
@@ -111,9 +112,12 @@ func (m *Machine) decideDelete(in *Input, out *outcome) {
 	}
 }
 
-func (m *Machine) settleDeleted(in *Input, out *outcome, code int16) {
-	if g := m.lookup(in.Group); g != nil && code == wire.CodeNone {
-		m.forget(g)
+func (m *Machine) settleDeleted(note *deleted, in *Input, out *outcome, code int16) {
+	if code == wire.CodeNone {
+		m.meter.OffsetsDeleted(note.offsets)
+		if g := m.lookup(in.Group); g != nil {
+			m.forget(g)
+		}
 	}
 	out.Reply(in, deletedGroup(in.Group, code))
 }

@@ -27,6 +27,8 @@ type purge struct {
 	dropped bool
 	// group is the number of the first group whose offsets have not been looked at in this round.
 	group int
+	// deleted and expired are how many offsets' tombstones the present pass writes.
+	deleted, expired int
 }
 
 // deletedTopic is a topic that is gone. Offsets that were committed after upTo are those of a new
@@ -52,6 +54,7 @@ func (p *pass) write(r coordinator.Record) {
 }
 
 func (m *Machine) newPass(out *outcome) *pass {
+	m.purge.deleted, m.purge.expired = 0, 0
 	return &pass{out: out, bytes: min(passBytesMax, m.cfg.RecordBytesMax), offsets: passOffsetsMax}
 }
 
@@ -100,6 +103,8 @@ func (m *Machine) settlePass(code int16) {
 		m.armIn(&m.expiry, expiryTimer, max(m.cfg.ExpiryCheckMs, 1))
 		return
 	}
+	m.meter.OffsetsDeleted(m.purge.deleted)
+	m.meter.OffsetsExpired(m.purge.expired)
 	if m.purge.dropped {
 		m.purge.topics, m.purge.entry, m.purge.dropped = nil, 0, false
 	}
@@ -136,6 +141,7 @@ func (m *Machine) dropTopics(p *pass) bool {
 		p.offsets--
 		if e := o.entry(m.purge.entry); e.group != 0 && had(e) {
 			p.write(o.tombstone(e.place))
+			m.purge.deleted++
 		}
 	}
 	m.purge.dropped = true
@@ -158,6 +164,7 @@ func (m *Machine) dropPending(had func(*entry) bool, p *pass) bool {
 			return false
 		}
 		p.write(m.offsets.tombstone(at))
+		m.purge.deleted++
 	}
 	return true
 }
@@ -209,6 +216,7 @@ func (m *Machine) expireGroup(n uint32, nowMs int64, p *pass) bool {
 		if m.expired(i, e, sinceMs, nowMs) && len(o.open[e.place]) == 0 &&
 			(g == nil || !g.subscribesTo(o.topics.value(e.topic))) {
 			p.write(o.tombstone(e.place))
+			m.purge.expired++
 		} else {
 			all = false
 		}

@@ -51,7 +51,9 @@ type group struct {
 	// stateSinceMs is the wall clock's time of the last change of state, -1 if an old record left it
 	// open.
 	stateSinceMs int64
-	generation   int32
+	// restlessMs is when the group was Stable or Empty for the last time, by the timers' clock.
+	restlessMs int64
+	generation int32
 	// protocolType is empty for groups that have never had members.
 	protocolType string
 	// protocol is what the members of the generation have agreed on, nil without members.
@@ -92,6 +94,10 @@ func (m *Machine) create(id string) *group {
 	g.timer.group = g
 	m.groups[id] = g
 	m.fleeting++
+	m.counts.states[stateEmpty].Add(1)
+	if m.offsets.has(id) {
+		m.counts.simple.Add(-1)
+	}
 	return g
 }
 
@@ -112,8 +118,12 @@ func (m *Machine) forget(g *group) {
 	if !g.kept {
 		m.fleeting--
 	}
-	g.state = stateDead
+	g.enter(stateDead)
+	m.counts.members.Add(-int64(len(g.members)))
 	delete(m.groups, g.id)
+	if m.offsets.has(g.id) {
+		m.counts.simple.Add(1)
+	}
 }
 
 // sweep forgets a group that has nobody and of which the log has no record.
@@ -138,7 +148,8 @@ func (g *group) all() iter.Seq[*member] {
 }
 
 func (g *group) moveTo(s state) {
-	g.previous, g.state, g.stateSinceMs = g.state, s, g.m.nowMs
+	g.enter(s)
+	g.stateSinceMs = g.m.nowMs
 }
 
 // add makes mem one of the group.
@@ -155,6 +166,7 @@ func (g *group) add(mem *member) {
 	mem.at = len(g.order)
 	g.order = append(g.order, mem)
 	g.members[mem.id] = mem
+	g.m.counts.members.Add(1)
 	if mem.instance != nil {
 		if g.static == nil {
 			g.static = map[string]*member{}
@@ -207,6 +219,7 @@ func (g *group) remove(mem *member, out *outcome) {
 	g.count(mem.protocols, -1)
 	g.weigh(-mem.bytes())
 	delete(g.members, mem.id)
+	g.m.counts.members.Add(-1)
 	if mem.instance != nil {
 		delete(g.static, *mem.instance)
 	}

@@ -27,13 +27,21 @@ type Machine struct {
 	// expiry starts the search for expired offsets, and purge is where that stands.
 	expiry timer
 	purge  purge
+
+	counts counts
+	meter  Meter
 }
 
 var _ coordinator.Machine[*Input] = (*Machine)(nil)
 
 // New returns a machine that knows nothing: its partition's log is to be replayed.
 func New(cfg Config) *Machine {
-	return &Machine{cfg: cfg, groups: map[string]*group{}}
+	m := &Machine{cfg: cfg, groups: map[string]*group{}, meter: cfg.Meter}
+	if m.meter == nil {
+		m.meter = noMeter{}
+	}
+	m.offsets.grouped = m.offsetGroup
+	return m
 }
 
 // Decide implements coordinator.Machine.
@@ -84,7 +92,7 @@ func (m *Machine) Settle(nowMs int64, in *Input, out *outcome, code int16) {
 	case *emptied:
 		m.settleEmptied(note, in, out, code)
 	case *deleted:
-		m.settleDeleted(in, out, code)
+		m.settleDeleted(note, in, out, code)
 	default:
 		m.settleOther(nowMs, in, out, code)
 	}

@@ -57,6 +57,7 @@ func (m *Machine) settleOffsetDelete(in *Input, out *outcome, code int16) {
 		out.Reply(in, refusedOffsetDelete(code))
 		return
 	}
+	m.meter.OffsetsDeleted(len(out.Records))
 	out.Reply(in, out.Next.(*kmsg.OffsetDeleteResponse))
 }
 

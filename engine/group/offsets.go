@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"sluice/engine/coordinator"
 )
@@ -34,6 +35,11 @@ type offsets struct {
 	// order counts the offset records that were replayed: it stands for a record's offset in the log
 	// where only "later than" matters, and compaction keeps that.
 	order int64
+
+	// committed is how many offsets are, for those who look without the shard's turn. grouped, unless
+	// nil, is told of a group's first offset and of its last.
+	committed atomic.Int64
+	grouped   func(group string, by int64)
 
 	// pending are the offsets of open transactions by producer id; open says which producers have one
 	// pending for a place.
@@ -182,6 +188,9 @@ func (o *offsets) keep(k *offsetKey) place {
 		for int(g) >= len(o.lists) {
 			o.lists = append(o.lists, groupList{})
 		}
+		if o.grouped != nil {
+			o.grouped(k.group, 1)
+		}
 	}
 	t := o.topics.find(k.topic)
 	if t != 0 {
@@ -193,6 +202,9 @@ func (o *offsets) keep(k *offsetKey) place {
 }
 
 func (o *offsets) leave(p place) {
+	if o.groups.holders[p.group] == 1 && o.grouped != nil {
+		o.grouped(o.groups.value(p.group), -1)
+	}
 	o.groups.drop(p.group)
 	o.topics.drop(p.topic)
 }
@@ -276,6 +288,7 @@ func (o *offsets) link(e entry) uint32 {
 		o.at = make(map[place]uint32)
 	}
 	o.at[e.place] = i
+	o.committed.Store(int64(len(o.at)))
 	return i
 }
 
@@ -297,6 +310,7 @@ func (o *offsets) remove(p place) {
 	}
 	list.count--
 	delete(o.at, p)
+	o.committed.Store(int64(len(o.at)))
 	delete(o.expiryMs, i)
 	o.empty(e)
 	*e = entry{next: o.unused}

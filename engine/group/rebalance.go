@@ -40,6 +40,10 @@ func (m *Machine) prepare(g *group, out *outcome) {
 		m.dropAssignments(g, out, wire.CodeRebalanceInProgress)
 	}
 	m.timers.disarm(&g.timer)
+	m.meter.RebalanceBegan()
+	if g.state == stateEmpty || g.state == stateStable {
+		g.restlessMs = m.clockMs
+	}
 	first := g.state == stateEmpty
 	g.moveTo(statePreparing)
 	switch {

@@ -110,6 +110,7 @@ func checkValue(value *kmsg.GroupMetadataValue) error {
 func (g *group) restore(value *kmsg.GroupMetadataValue) {
 	var was, static map[string]*member
 	old := g.order
+	g.m.counts.members.Add(-int64(len(g.members)))
 	if g.m.live {
 		was, static = g.members, g.static
 	}
@@ -137,9 +138,10 @@ func (g *group) restore(value *kmsg.GroupMetadataValue) {
 	}
 	g.protocolType, g.protocol, g.generation = value.ProtocolType, value.Protocol, value.Generation
 	g.topics, g.topicsCached = nil, false
-	g.previous, g.state = g.state, stateStable
-	if len(g.members) == 0 {
-		g.state = stateEmpty
+	if len(g.members) > 0 {
+		g.enter(stateStable)
+	} else {
+		g.enter(stateEmpty)
 	}
 	g.stateSinceMs = value.CurrentStateTimestamp
 }

@@ -108,6 +108,7 @@ func (m *Machine) settleAssigned(note *assigned, out *outcome, code int16) {
 		m.failAssignment(g, out, code)
 		return
 	}
+	m.meter.RebalanceEnded(m.clockMs - g.restlessMs)
 	for mem := range g.all() {
 		if g.answerSync(mem, out, g.synced(mem)) {
 			m.extend(mem, mem.sessionMs)

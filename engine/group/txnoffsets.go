@@ -53,6 +53,7 @@ func (m *Machine) settleTxnOffsetCommit(in *Input, out *outcome, code int16) {
 		out.Reply(in, refusedTxnOffsetCommit(in.Request.(*kmsg.TxnOffsetCommitRequest), code))
 		return
 	}
+	m.meter.OffsetsCommitted(len(out.Records))
 	out.Reply(in, out.Next.(*kmsg.TxnOffsetCommitResponse))
 }
 

@@ -25,6 +25,8 @@ type Config struct {
 	// PatternBytesMax bounds the regular expression of ListTransactions; longer ones are answered
 	// INVALID_REGULAR_EXPRESSION.
 	PatternBytesMax int
+	// Meter, unless nil, is told what happens.
+	Meter Meter
 }
 
 // DefaultConfig holds Kafka's defaults.

@@ -217,12 +217,12 @@ func TestIdleIDsHaveNoTimers(t *testing.T) {
 	r.nowMs = DefaultConfig().ExpirationMs + ids/2
 	steps, gone := 0, 0
 	for ; r.m.sweep.beganMs != r.nowMs || r.m.sweep.cursor >= 0; steps++ {
-		before := r.m.Counts().IDs
+		before := r.m.Counts().IDs()
 		r.shard.Handle(r.nowMs + int64(steps))
-		if n := before - r.m.Counts().IDs; n > sweepSlots {
+		if n := before - r.m.Counts().IDs(); n > sweepSlots {
 			t.Fatalf("a step took %d", n)
 		}
-		gone = ids - r.m.Counts().IDs
+		gone = ids - r.m.Counts().IDs()
 		if steps > 10 {
 			break
 		}

@@ -25,12 +25,8 @@ type Machine struct {
 	sweep   sweep
 	// tickets counts SendMarkers errands.
 	tickets uint64
-	counts  Counts
-}
-
-// Counts are how many transactional ids a shard holds, and in which states they are.
-type Counts struct {
-	IDs, Ongoing, Prepared int
+	counts  counts
+	meter   Meter
 }
 
 var _ coordinator.Machine[*Input] = (*Machine)(nil)
@@ -44,15 +40,11 @@ func New(config Config) *Machine {
 	}
 	m := &Machine{config: config, finalized: config.TxnVersion, table: newTable()}
 	m.timers.t = &m.table
+	if m.meter = config.Meter; m.meter == nil {
+		m.meter = noMeter{}
+	}
 	m.sweep = sweep{cursor: -1, oldestMs: math.MaxInt64, seenMs: math.MaxInt64}
 	return m
-}
-
-// Counts tells what the machine holds, for metrics.
-func (m *Machine) Counts() Counts {
-	c := m.counts
-	c.IDs = m.table.len()
-	return c
 }
 
 // note is what Decide leaves for Settle.
@@ -148,6 +140,7 @@ func (m *Machine) Settle(nowMs int64, in *Input, out *coordinator.Outcome[*Input
 	case e.state.prepared():
 		out.Errands = append(out.Errands, m.sendMarkers(e, in.TransactionalID))
 	}
+	m.measure(in, e)
 	if n.reply != nil {
 		out.Reply(in, n.reply)
 	}
@@ -216,15 +209,6 @@ func (m *Machine) Replay(r coordinator.Record, _ int64, _ int16) error {
 	}
 	m.sweep.touched(t.updateMs)
 	return nil
-}
-
-func (m *Machine) count(e *entry, by int) {
-	switch {
-	case e.state == Ongoing:
-		m.counts.Ongoing += by
-	case e.state.prepared():
-		m.counts.Prepared += by
-	}
 }
 
 // ReplayMarker implements coordinator.Machine. No transaction writes to __transaction_state.

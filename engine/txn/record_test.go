@@ -174,7 +174,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(appendKey(nil, "abc"), appendValue(nil, 1, &in, nil))
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		m := New(DefaultConfig())
-		if m.Replay(record(key, value), -1, -1) == nil && m.Counts().IDs == 1 {
+		if m.Replay(record(key, value), -1, -1) == nil && m.Counts().IDs() == 1 {
 			checkParts(t, m)
 			again := replayed(t, DefaultConfig(), rewritten(m))
 			if !slices.Equal(persistent(m), persistent(again)) {

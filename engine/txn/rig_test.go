@@ -167,8 +167,7 @@ func checkParts(t testing.TB, m *Machine) {
 			}
 			continue
 		}
-		counts.IDs++
-		m.count(e, 1)
+		counts.States[e.state]++
 		if s, _ := m.table.get(string(m.table.name(slot))); s != slot {
 			t.Fatalf("slot %d is found at %d", slot, s)
 		}
@@ -188,8 +187,7 @@ func checkParts(t testing.TB, m *Machine) {
 			t.Fatalf("%s is older than the oldest", m.table.name(slot))
 		}
 	}
-	counts.Ongoing, counts.Prepared = m.counts.Ongoing/2, m.counts.Prepared/2
-	m.counts.Ongoing, m.counts.Prepared = m.counts.Ongoing-counts.Ongoing, m.counts.Prepared-counts.Prepared
+	counts.Retrying = len(m.retries)
 	if m.Counts() != counts {
 		t.Fatalf("counts are %+v, not %+v", m.Counts(), counts)
 	}

@@ -206,6 +206,7 @@ func (m *Machine) dueRetry(nowMs int64) (*Input, bool) {
 			return nil, false
 		}
 		m.retries = m.retries[1:]
+		m.counts.retrying.Store(int64(len(m.retries)))
 		if e := m.table.at(r.slot); e.state.prepared() {
 			if o := m.table.openOf(e); o.retrying {
 				o.retrying = false
@@ -225,6 +226,7 @@ func (m *Machine) retryComplete(slot int32, dueMs int64) {
 	}
 	o.retrying = true
 	m.retries = append(m.retries, retry{slot: slot, dueMs: dueMs})
+	m.counts.retrying.Store(int64(len(m.retries)))
 }
 
 func (m *Machine) timer(slot int32) *Input {

@@ -25,6 +25,9 @@ var sluiceDefs = []Def{
 		"Memory that the broker's own buffers may use; 0 derives it from the host."),
 	key("metrics.topics.max", Int, "200", ReadOnly, Low, atLeast(0),
 		"Number of topics with metrics of their own; those beyond share one series."),
+	key("metrics.group.partitions.max", Int, "2000", ReadOnly, Low, atLeast(0),
+		"Number of committed offsets, over all groups, with metrics of their own: the offset and the "+
+			"lag. Groups that do not fit are left out, and counted; 0 turns these metrics off."),
 	key("cluster.id", String, null, ReadOnly, Low, anyValue,
 		"Id that a new cluster gets; unset makes a random one. A cluster that has one keeps it."),
 	key("unstable.api.versions.enable", Boolean, "false", ReadOnly, Low, anyValue,

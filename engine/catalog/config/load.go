@@ -247,6 +247,7 @@ func (b *builder) numbers() {
 	s.IOEngine = b.text("io.engine")
 	s.MemoryBudgetBytes = b.number("memory.budget.bytes")
 	s.MetricsTopicsMax = b.int("metrics.topics.max")
+	s.GroupMetricsMax = b.int("metrics.group.partitions.max")
 	b.socketNumbers()
 	b.logNumbers()
 }

@@ -77,6 +77,7 @@ type Server struct {
 	ColdReadCacheBytes      int64
 	MemoryBudgetBytes       int64 // 0: derived from the host.
 	MetricsTopicsMax        int32 // Topics with figures of their own.
+	GroupMetricsMax         int32 // Committed offsets with figures of their own.
 	DecompressedBatchMax    int64
 	LogPreallocateBudgetMax int64
 }
