@@ -30,7 +30,8 @@ func BenchmarkLoadMillion(b *testing.B) {
 				b.StartTimer()
 				m = New(Defaults())
 				for i := range records {
-					if err := m.Replay(records[i], coordinator.NoProducer, coordinator.NoProducer); err != nil {
+					err := m.Replay(records[i], coordinator.NoProducer, coordinator.NoProducer)
+					if err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -138,7 +138,8 @@ func TestCommitIsBounded(t *testing.T) {
 		return released.Replies[0].Response
 	}
 	resp := handle(in).(*kmsg.OffsetCommitResponse)
-	if code := resp.Topics[0].Partitions[100].ErrorCode; code != wire.CodeUnknownServerError || s.log.end > 0 {
+	code := resp.Topics[0].Partitions[100].ErrorCode
+	if code != wire.CodeUnknownServerError || s.log.end > 0 {
 		t.Errorf("code %s, %d records", wire.CodeName(code), s.log.end)
 	}
 	handle(commitInput(group, "t", 0, 1))
