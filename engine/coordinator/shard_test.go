@@ -15,7 +15,6 @@ type op struct {
 	write bool
 	// saw is the number that Decide saw, got what the answer said.
 	saw int
-	got string
 }
 
 func (o *op) Key() string { return o.key }
