@@ -314,3 +314,25 @@ func TestGivenBackOnce(t *testing.T) {
 		t.Errorf("two producers got id %d", a)
 	}
 }
+
+// TestCoordinatorsKeepTheirPartitions: where a group's offsets are follows from how many there are.
+func TestCoordinatorsKeepTheirPartitions(t *testing.T) {
+	t.Parallel()
+	tb := newCoordinatingTestBroker(t, "offsets.topic.num.partitions=3")
+	for i := range 10 {
+		tb.commit(fmt.Sprint("group-", i), "a", 0, 7)
+	}
+	q := kmsg.NewPtrCreatePartitionsRequest()
+	q.Version = 1
+	q.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: offsetsTopic, Count: 5}}
+	p := tb.roundTrip(q).(*kmsg.CreatePartitionsResponse)
+	if code := p.Topics[0].ErrorCode; code != wire.CodeInvalidPartitions {
+		t.Errorf("more partitions: %s", wire.CodeName(code))
+	}
+	tb.loaded()
+	for i := range 10 {
+		if got := tb.committed(fmt.Sprint("group-", i), "a", 0, false); got != "7 NONE" {
+			t.Errorf("group %d: %s", i, got)
+		}
+	}
+}

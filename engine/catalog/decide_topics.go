@@ -310,6 +310,9 @@ func addPartitions(
 	case additional < 0:
 		r.Error = refuse(codeInvalidPartitions, "The topic %s currently has %d partition(s); %d "+
 			"would not be an increase.", t.Name, count, t.Count)
+	case have.Internal:
+		r.Error = refuse(codeInvalidPartitions, "The number of partitions of the internal topic %s "+
+			"cannot be changed: its keys would be looked for in others.", t.Name)
 	case additional > room:
 		r.Error = refuse(codePolicyViolation, "Excessively large number of partitions per request: "+
 			"at most %d.", partitionsPerRequestMax)
