@@ -154,6 +154,14 @@ func (s *side) until(group, state string, members int) {
 	})
 }
 
+// gathered waits until so many members have come, on a slow machine also past the time for it.
+func (s *side) gathered(group string, members int) {
+	s.retry(fmt.Sprint(group, " of ", members), func() bool {
+		d := describe(s, group)
+		return len(d.Members) == members && d.State != "Empty"
+	})
+}
+
 // emptied waits until a group has no members, or is gone.
 func (s *side) emptied(group string) {
 	s.retry(group+" without members", func() bool {
@@ -266,7 +274,7 @@ func (s *side) formOf(group string, ids []string, join func(i int) *kmsg.JoinGro
 	for i := range ids {
 		peers[i] = s.peer(fmt.Sprint("former ", i))
 		peers[i].post(join(i))
-		s.until(group, "PreparingRebalance", i+1)
+		s.gathered(group, i+1)
 	}
 	generation := int32(0)
 	for i, p := range peers {

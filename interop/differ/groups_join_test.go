@@ -174,7 +174,7 @@ func TestJoinVotes(t *testing.T) {
 				p := s.peer("m" + fmt.Sprint(j))
 				peers = append(peers, p)
 				p.post(joinReq(7, g, s.memberID(g, names...), names...))
-				s.until(g, "PreparingRebalance", j+1)
+				s.gathered(g, j+1)
 			}
 			for _, p := range peers {
 				p.await("prefers " + fmt.Sprint(votes))
@@ -195,7 +195,7 @@ func TestJoinGroupSize(t *testing.T) {
 			p := s.peer(fmt.Sprint("m", i))
 			peers = append(peers, p)
 			p.post(joinReq(5, "size", s.memberID("size")))
-			s.until("size", "PreparingRebalance", i+1)
+			s.gathered("size", i+1)
 		}
 		for v := int16(0); v <= 9; v++ {
 			s.send("fifth while preparing, no id", joinReq(v, "size", ""))

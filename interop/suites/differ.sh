@@ -9,6 +9,7 @@ settings=(
 	offsets.topic.replication.factor=1
 	transaction.state.log.replication.factor=1
 	transaction.state.log.min.isr=1
+	transaction.abort.timed.out.transaction.cleanup.interval.ms=200
 	group.initial.rebalance.delay.ms=400
 	group.min.session.timeout.ms=200
 	group.max.size=4
