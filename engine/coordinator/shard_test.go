@@ -13,7 +13,7 @@ import (
 type op struct {
 	key   string
 	write bool
-	// saw is the number that Decide saw, got what the answer said.
+	// saw is the number that Decide saw.
 	saw int
 }
 
