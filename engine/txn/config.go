@@ -22,8 +22,8 @@ type Config struct {
 	// RecordBytesMax bounds the value of a record, and so a transaction's partitions: whoever would
 	// add more gets UNKNOWN_SERVER_ERROR, Kafka's word for a record that the log finds too large.
 	RecordBytesMax int
-	// PatternBytesMax bounds the regular expression of ListTransactions; longer ones are answered
-	// INVALID_REGULAR_EXPRESSION.
+	// PatternBytesMax bounds the regular expression of ListTransactions; longer ones, and those that
+	// unfold to far more than they have bytes, are answered INVALID_REGULAR_EXPRESSION.
 	PatternBytesMax int
 	// Meter, unless nil, is told what happens.
 	Meter Meter

@@ -3,6 +3,7 @@ package txn
 import (
 	"errors"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -114,10 +115,34 @@ func (m *Machine) compile(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > m.config.PatternBytesMax {
 		return nil, errLongPattern
 	}
-	if _, err := regexp.Compile(pattern); err != nil {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
 		return nil, err
 	}
+	if pieces(parsed) > len(pattern)+unfoldedMax {
+		return nil, errLongPattern
+	}
 	return regexp.Compile("^(?:" + pattern + ")$")
+}
+
+// unfoldedMax bounds by how much a pattern may unfold to more than it has bytes, since each byte of each
+// name may have to be compared with all of it.
+const unfoldedMax = 500
+
+// pieces is about how many instructions a pattern takes, repetitions unfolded; the parser bounds what
+// nested ones multiply to.
+func pieces(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)
+	if re.Op == syntax.OpCharClass {
+		n = 1
+	}
+	for _, sub := range re.Sub {
+		n += pieces(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Max, re.Min, 1)
+	}
+	return n
 }
 
 var errLongPattern = errors.New("the pattern is too long")
