@@ -5,6 +5,7 @@ package differ
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -82,7 +83,9 @@ func TestTxnAddBatched(t *testing.T) {
 				req.Transactions = txns
 				s.send(label, req)
 			}
+			s.wait = time.Second
 			ask("nothing")
+			s.wait = answerWait
 			s.refusedProducers(p, func(label string, r *producer) {
 				ask(label+", verifying", r.part(true, "tb"))
 				ask(label, r.part(false, "tb"))
