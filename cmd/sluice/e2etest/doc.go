@@ -8,6 +8,9 @@
 //     client reads, and the admin APIs do what they say.
 //   - crash: an acknowledged record survives kill -9, in order and exactly once; so does an
 //     acknowledged change of the metadata.
+//   - group: groups of franz-go and sarama, and transactions of franz-go, while members come and go
+//     and the broker is killed and stopped: nothing is lost, nothing comes again after its commit,
+//     what is copied in transactions is there once.
 //   - startup, shutdown: what an operator sees when the broker cannot start, and when it ends.
 //   - frames, batches, bomb: bad input costs its sender the connection or a named error, and the
 //     broker neither memory, log lines nor a byte of log.

@@ -184,15 +184,15 @@ class Observer:
         return {tp.partition: tp.offset for tp in asked if tp.offset >= 0}
 
     def described(self, group):
-        """The group's state, and the partitions of each member; None while nobody can say."""
+        """The group's state, and each member's id and partitions; None while nobody can say."""
         try:
             answer = next(iter(self.admin.describe_consumer_groups(
                 [group], request_timeout=5).values())).result(6)
         except (KafkaException, TimeoutError):
             return None
-        return answer.state.name, [
-            sorted(tp.partition for tp in m.assignment.topic_partitions)
-            for m in answer.members]
+        return answer.state.name, {
+            m.member_id: sorted(tp.partition for tp in m.assignment.topic_partitions)
+            for m in answer.members}
 
     def read_committed(self, topic, seconds=60):
         """All of a topic as readers of committed records see it: (key, value) by partition."""

@@ -26,6 +26,7 @@ class Scene:
         self.name, self.command, self.world = name, command, world
         self.group = f"{self.kind}-{name}"
         self.members, self.gone = [], []
+        self.former = set()  # the member ids before a crash
         self.trouble = None
         self.readings = 0
         self.closing = threading.Event()
@@ -83,11 +84,14 @@ class Scene:
                 raise Failure(f"{m.name} ended by itself")
 
     def settled(self):
-        """Stable, with every member that lives and no other, and one owner by partition."""
+        """Stable, with as many members as live and not the same as before a crash, and one owner by
+        partition."""
         described = self.world.observer.described(self.group)
         if described is None:
             return False
-        state, owned = described
+        state, owned = described[0], list(described[1].values())
+        if self.former and self.former <= described[1].keys():
+            return False
         return (state == "STABLE" and len(owned) == len(self.members) and all(owned) and
                 sorted(p for ps in owned for p in ps) == ALL and self.agreed(owned))
 
@@ -116,7 +120,7 @@ class Scene:
         return False
 
     def crash(self):
-        pass
+        self.former = self.world.observer.described(self.group)[1].keys()
 
     def bounce(self):
         return False
@@ -136,7 +140,7 @@ class Scene:
 
     def parted(self):
         """Nobody is left in the group."""
-        return self.world.observer.described(self.group) == ("EMPTY", [])
+        return self.world.observer.described(self.group) == ("EMPTY", {})
 
 
 class Consumers(Scene):
@@ -167,6 +171,7 @@ class Consumers(Scene):
         return True
 
     def crash(self):
+        super().crash()
         m = self.members[-1]
         m.kill()
         self.remove(m)
@@ -229,6 +234,7 @@ class Movers(Scene):
 
     def crash(self):
         """The next one has its transactional id, and so aborts what it left open."""
+        super().crash()
         m = self.members[-1]
         m.kill()
         self.remove(m)
