@@ -65,7 +65,7 @@ func workers(
 func commits(ctx context.Context, o *Options, p *Part) error {
 	return withTopic(ctx, o, o.OffsetsEach, func() error {
 		err := workers(ctx, o, p, o.Connections, func(ctx context.Context, i int, t *tally) error {
-			group := fmt.Sprintf("commits-%d", i)
+			group := commitGroup(i)
 			addr, err := coordinator(ctx, o.Addr, ofGroup, group)
 			if err != nil {
 				return err
@@ -80,9 +80,16 @@ func commits(ctx context.Context, o *Options, p *Part) error {
 			return pipeline(c, o, group, t)
 		})
 		p.Offsets = p.Count * int64(o.OffsetsEach)
+		names := make([]string, o.Connections)
+		for i := range names {
+			names[i] = commitGroup(i)
+		}
+		deleteGroups(ctx, o.Addr, names)
 		return err
 	})
 }
+
+func commitGroup(i int) string { return fmt.Sprintf("sluice-bench-commits-%d", i) }
 
 // commitOf is a commit as assigned consumers without a group's protocol send it.
 func commitOf(o *Options, group string, offset int64) *kmsg.OffsetCommitRequest {
@@ -131,7 +138,7 @@ func pipeline(c *conn, o *Options, group string, t *tally) error {
 func transactions(ctx context.Context, o *Options, p *Part) error {
 	return withTopic(ctx, o, o.Producers, func() error {
 		return workers(ctx, o, p, o.Producers, func(ctx context.Context, i int, t *tally) error {
-			x := &producer{o: o, name: fmt.Sprintf("transactions-%d", i), partition: int32(i)}
+			x := &producer{o: o, name: fmt.Sprintf("sluice-bench-%d", i), partition: int32(i)}
 			if err := x.open(ctx); err != nil {
 				return err
 			}

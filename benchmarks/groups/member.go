@@ -2,6 +2,7 @@ package groups
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -64,7 +65,11 @@ func (c *crowd) unsynced(assigned int) {
 
 // run is a member's life until ctx ends.
 func (m *member) run(ctx context.Context, c *crowd) {
-	stop := context.AfterFunc(ctx, func() { _ = m.conn.SetDeadline(time.Unix(1, 0)) })
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = m.conn.SetDeadline(time.Unix(1, 0))
+		close(interrupted)
+	})
 	defer stop()
 	for ctx.Err() == nil {
 		if err := m.join(); err != nil {
@@ -79,11 +84,34 @@ func (m *member) run(ctx context.Context, c *crowd) {
 		if err != nil {
 			if ctx.Err() == nil {
 				c.fail(err)
+			} else {
+				<-interrupted // Or it would cut the leaving short.
+				m.leave(errors.Is(err, ctx.Err()))
 			}
 			return
 		}
 		m.tally.rebalanced()
 	}
+}
+
+// leave takes the member out of its group, so that the group can be deleted. whole says that no answer
+// was cut short on its connection. Nobody is harmed if leaving fails: the group then goes when its
+// sessions end.
+func (m *member) leave(whole bool) {
+	if !whole {
+		m.conn.Close()
+		conn, err := dial(context.Background(), m.conn.RemoteAddr().String())
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		m.conn = conn
+	}
+	_ = m.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	q := kmsg.NewPtrLeaveGroupRequest()
+	q.Version, q.Group = 3, m.group
+	q.Members = []kmsg.LeaveGroupRequestMember{{MemberID: m.id}}
+	_, _ = m.conn.ask(q)
 }
 
 // join takes the member through JoinGroup and SyncGroup, again while others disturb it.

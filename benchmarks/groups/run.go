@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"sluice/benchmarks/measure"
 	"sluice/benchmarks/result"
 )
@@ -207,16 +210,22 @@ func gatherMembers(
 ) (c *crowd, wait func(), err error) {
 	c = &crowd{}
 	var lives sync.WaitGroup
+	names := make([]string, 0, groups)
+	wait = func() {
+		lives.Wait()
+		deleteGroups(ctx, o.Addr, names)
+	}
 	for g := range groups {
-		group := fmt.Sprintf("%s-%d-%d", prefix, time.Now().UnixNano(), g)
+		group := fmt.Sprintf("sluice-bench-%s-%d-%d", prefix, time.Now().UnixNano(), g)
+		names = append(names, group)
 		addr, err := coordinator(ctx, o.Addr, ofGroup, group)
 		if err != nil {
-			return nil, lives.Wait, err
+			return nil, wait, err
 		}
 		for range each {
 			conn, err := dial(ctx, addr)
 			if err != nil {
-				return nil, lives.Wait, err
+				return nil, wait, err
 			}
 			m := &member{
 				group: group, topic: o.Topic, partitions: partitions, heartbeat: o.Heartbeat,
@@ -228,7 +237,20 @@ func gatherMembers(
 			})
 		}
 	}
-	return c, lives.Wait, nil
+	return c, wait, nil
+}
+
+// deleteGroups takes away groups that all members have left. What cannot be deleted, as the groups of
+// members that were cut off, goes by itself when their sessions have ended.
+func deleteGroups(ctx context.Context, addr string, names []string) {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		return
+	}
+	defer cl.Close()
+	_, _ = kadm.NewClient(cl).DeleteGroups(clean, names...)
 }
 
 // awaitStable waits until all members have their assignment.

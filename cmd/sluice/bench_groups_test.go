@@ -35,6 +35,9 @@ func TestBenchGroups(t *testing.T) {
 	if p := seen[groups.Commits]; p.Offsets != p.Count {
 		t.Errorf("commits: %+v", p)
 	}
+	if left := run(t, "", "group", "list", "-b", broker.address, "-o", "json"); left.out != "[]\n" {
+		t.Errorf("groups were left behind: %s", left.out)
+	}
 }
 
 // TestBenchGroupsRefusals: what cannot be is refused before anything is done; a broker that is not
