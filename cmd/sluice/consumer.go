@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -50,6 +51,8 @@ type consumer struct {
 	// tolerant waits for topics and partitions that do not exist, as Kafka's consumer does.
 	tolerant bool
 	warned   bool
+	// sessionLost is when the group's session was lost, zero while there is one.
+	sessionLost time.Time
 
 	count int64 // Printed so far.
 }
@@ -94,6 +97,9 @@ func (c *consumer) follow(ctx context.Context) error {
 		if err := c.fetchError(ctx, fetches); err != nil {
 			return err
 		}
+		if fetches.NumRecords() > 0 {
+			c.sessionLost = time.Time{}
+		}
 		if err := c.printAll(ordered(fetches)); err != nil {
 			return err
 		}
@@ -119,6 +125,13 @@ func (c *consumer) fetchError(ctx context.Context, fetches kgo.Fetches) error {
 		if errors.Is(e.Err, context.DeadlineExceeded) {
 			continue
 		}
+		var session *kgo.ErrGroupSession
+		if errors.As(e.Err, &session) {
+			if err := c.sessionError(session); err != nil {
+				return err
+			}
+			continue
+		}
 		if c.tolerant && errors.Is(e.Err, errUnknownTopic) {
 			if !c.warned {
 				c.warnf("topic %s, partition %d does not exist; waiting for it", e.Topic, e.Partition)
@@ -127,6 +140,24 @@ func (c *consumer) fetchError(ctx context.Context, fetches kgo.Fetches) error {
 			continue
 		}
 		return fmt.Errorf("topic %s, partition %d: %w", e.Topic, e.Partition, client.Explain(e.Err, ""))
+	}
+	return nil
+}
+
+// sessionError says whether the loss of the group's session is the end. The client joins again by
+// itself; a broker that is being restarted is back before long.
+func (c *consumer) sessionError(lost *kgo.ErrGroupSession) error {
+	var refused *kerr.Error
+	if errors.As(lost.Err, &refused) && !refused.Retriable {
+		return fmt.Errorf("group session: %w", client.Explain(lost.Err, ""))
+	}
+	now := time.Now()
+	switch {
+	case c.sessionLost.IsZero():
+		c.sessionLost = now
+		c.warnf("lost the group's coordinator, joining again: %v", client.Explain(lost.Err, ""))
+	case now.Sub(c.sessionLost) > outageMax:
+		return fmt.Errorf("group session: %w", client.Explain(lost.Err, ""))
 	}
 	return nil
 }

@@ -219,7 +219,7 @@ func (a *app) txnAbortCmd() *cobra.Command {
 				if err := fenceTxn(ctx, adm, cl, id); err != nil {
 					return txnError(id, err)
 				}
-				fmt.Fprintf(a.out, "transactional id %s: no transaction is open, its producer is fenced\n", id)
+				fmt.Fprintf(a.out, "transactional id %s: its producer is fenced, and a transaction that was open is aborted\n", id)
 				return nil
 			}
 			p := topicPartition{topic, partition}
