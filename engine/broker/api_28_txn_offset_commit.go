@@ -85,7 +85,7 @@ func handleTxnOffsetCommit(b *Broker, to *answerTo, q kmsg.Request) {
 				to.answer(p)
 			})
 			in.Guard = guard
-			b.groups.submit(in)
+			b.groups.post(in) // This may be the goroutine that runs a transactions' shard.
 		})
 	}
 	try(confirmWaitMin)

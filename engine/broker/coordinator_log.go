@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 
 	"sluice/engine/coordinator"
 	"sluice/engine/partition"
@@ -57,6 +59,9 @@ func (s *hostedShard[In]) build(b coordinator.Batch, nowMs int64) (err error) {
 	return err
 }
 
+// loadSlowNs is from how long on a load is told to the operator.
+const loadSlowNs = int64(1e9)
+
 // loadBufferBytes is how much of a log is read at once while it is replayed.
 const loadBufferBytes = 4 << 20
 
@@ -81,9 +86,12 @@ func (s *hostedShard[In]) load() {
 	s.machine, s.loadNs = machine, tookNs
 	s.mu.Unlock()
 	s.host.meter.loaded(tookNs, records)
-	if records > 0 {
-		b.log.Info("coordinator loaded", "shard", s.String(), "records", records, "ms", tookNs/1e6)
+	level := slog.LevelDebug // There are a hundred of them; a slow one is news.
+	if tookNs > loadSlowNs {
+		level = slog.LevelInfo
 	}
+	b.log.Log(context.Background(), level, "coordinator loaded", "shard", s.String(),
+		"records", records, "ms", tookNs/1e6)
 }
 
 // replay feeds the machine every record up to the log's end.
