@@ -28,7 +28,8 @@ func newMover(w *groupWorld, name, id string) *groupMover {
 	go func() {
 		defer close(m.done)
 		for ctx.Err() == nil {
-			s, err := kgo.NewGroupTransactSession(append(quickly(m.line), kgo.SeedBrokers(b.addr), kgo.ClientID(name),
+			s, err := kgo.NewGroupTransactSession(append(quickly(m.line),
+				kgo.SeedBrokers(b.addr), kgo.ClientID(name),
 				kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID(id),
 				kgo.TransactionTimeout(10*time.Second), kgo.ConsumerGroup(w.group),
 				kgo.ConsumeTopics(groupTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
