@@ -294,6 +294,7 @@ func TestOffsetTopicDeleted(t *testing.T) {
 		s.create("otd2", 1)
 		s.coordinated("otd")
 		s.send("commit", s.commitReq(9, "otd", commit{"otd", 0, 5, ""}, commit{"otd2", 0, 6, ""}))
+		was := s.idOrNone("otd")
 		del := at(kmsg.NewPtrDeleteTopicsRequest(), 5)
 		del.TimeoutMillis, del.TopicNames = 10_000, []string{"otd"}
 		s.send("delete", del)
@@ -305,6 +306,9 @@ func TestOffsetTopicDeleted(t *testing.T) {
 		s.create("otd", 1)
 		s.send("a topic of that name again", s.offsetsReq(9, "otd", "otd"))
 		s.send("a topic of that name again", s.offsetsReq(10, "otd", "otd", "otd2"))
+		old := s.offsetsReq(10, "otd", "otd")
+		old.Groups[0].Topics[0].TopicID = was
+		s.send("the deleted topic's id", old)
 	})
 }
 

@@ -47,6 +47,11 @@ func (s *side) create(name string, partitions int32, configs ...string) {
 	if code := resp.Topics[0].ErrorCode; code != 0 {
 		panic(fmt.Sprintf("creating %s: %s", name, errorName(code)))
 	}
+	for id, known := range s.names.topics {
+		if known == "id("+name+")" {
+			s.names.topics[id] = "old " + known
+		}
+	}
 	s.names.topics[resp.Topics[0].TopicID] = "id(" + name + ")"
 	s.awaitLeaders(name, partitions)
 }
