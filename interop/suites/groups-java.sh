@@ -28,5 +28,5 @@ new=$(client new "$KAFKA_SERVER_JARS" Member)
 old=$(client old "$KAFKA_CLIENTS_3_JARS" Member)
 streams=$(client streams "$KAFKA_STREAMS_JARS" Counter)
 conduct --static range "$new consume range" --static cooperative "$new consume cooperative-sticky" \
-	--movers transactions-v2 "$new move range" --movers transactions-v1 "$old move range" \
+	--movers-v2 transactions-v2 "$new move range" --movers transactions-v1 "$old move range" \
 	--counters streams "$streams $WORK/state"

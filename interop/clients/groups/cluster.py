@@ -11,6 +11,8 @@ import time
 from confluent_kafka import (OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer,
                              TopicPartition)
 from confluent_kafka.admin import AdminClient, NewTopic
+from kafka import errors
+from kafka.admin import KafkaAdminClient
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARTITIONS = 6
@@ -149,6 +151,7 @@ class Observer:
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
         self.admin = AdminClient({"bootstrap.servers": bootstrap, **QUICK})
+        self.second = None
         self.lock = threading.Lock()  # guards consumers
         self.consumers = {}
 
@@ -184,15 +187,25 @@ class Observer:
         return {tp.partition: tp.offset for tp in asked if tp.offset >= 0}
 
     def described(self, group):
-        """The group's state, and each member's id and partitions; None while nobody can say."""
+        """The group's state, and each member's id and partitions; None while nobody can say. (By
+        kafka-python, as the admin client of confluent-kafka 2.16 fails an assertion of its own when
+        a coordinator goes away while it asks.)"""
         try:
-            answer = next(iter(self.admin.describe_consumer_groups(
-                [group], request_timeout=5).values())).result(6)
-        except (KafkaException, TimeoutError):
+            self.second = self.second or KafkaAdminClient(
+                bootstrap_servers=self.bootstrap, request_timeout_ms=5000,
+                reconnect_backoff_max_ms=300)
+            answer = self.second.describe_groups([group])[group]
+        except (errors.KafkaError, OSError):
             return None
-        return answer.state.name, {
-            m.member_id: sorted(tp.partition for tp in m.assignment.topic_partitions)
-            for m in answer.members}
+        return answer["group_state"], {
+            m["member_id"]: sorted(p for t in (m["member_assignment"] or {}).get(
+                "assigned_partitions", []) for p in t["partitions"])
+            for m in answer["members"]}
+
+    def epoch(self, transactional_id):
+        """The epoch of a transactional id's producer. With transaction.version 2 it rises with every
+        transaction (KIP-890), before that with every new producer."""
+        return self.second.describe_transactions([transactional_id])[transactional_id].producer_epoch
 
     def read_committed(self, topic, seconds=60):
         """All of a topic as readers of committed records see it: (key, value) by partition."""

@@ -1,7 +1,7 @@
 """Groups of real clients through crashes and restarts of members and of the broker.
 
     conduct.py FOLDER [--consumers NAME COMMAND] [--static NAME COMMAND] [--movers NAME COMMAND]
-               [--lone-mover NAME COMMAND] [--counters NAME COMMAND] …
+               [--movers-v2 NAME COMMAND] [--lone-mover NAME COMMAND] [--counters NAME COMMAND] …
 
 All groups that are named read one topic, which is written all the while, and go through the same
 acts together:
@@ -9,7 +9,8 @@ acts together:
     1. two members join; a third does, and each has partitions (static: one has an instance id)
     2. the broker is killed (SIGKILL) and started on what it left
     3. a member leaves; one is killed, and another takes its place (movers: of the same
-       transactional id, so that the transaction it left open is aborted). A lone mover is for
+       transactional id, so that the transaction it left open is aborted). Of which version of
+       transactions a mover is, its producer's epoch must show. A lone mover is for
        clients without KIP-447, of which two in a group are not safe against each other
     4. static groups: a member is killed and comes back under its instance id; nobody is rebalanced
     5. the broker is stopped cleanly (SIGTERM) and started again
@@ -135,13 +136,14 @@ def tails(folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder")
-    for kind in ("consumers", "static", "movers", "lone-mover", "counters"):
+    for kind in ("consumers", "static", "movers", "movers-v2", "lone-mover", "counters"):
         parser.add_argument("--" + kind, nargs=2, action="append", default=[])
     args = parser.parse_args()
     w = World(args.folder)
     for kind, make in (("consumers", lambda n, c: Consumers(n, c, w, False)),
                        ("static", lambda n, c: Consumers(n, c, w, True)),
                        ("movers", lambda n, c: Movers(n, c, w)),
+                       ("movers_v2", lambda n, c: Movers(n, c, w, version=2)),
                        ("lone_mover", lambda n, c: Movers(n, c, w, 1)),
                        ("counters", lambda n, c: Counters(n, c, w))):
         w.scenes += [make(name, shlex.split(command)) for name, command in getattr(args, kind)]

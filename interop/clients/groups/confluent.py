@@ -59,8 +59,9 @@ def consume(assignor, bootstrap, topic, group, instance):
         except KafkaException as e:
             say("note", e.args[0])
             continue
-        say("commit", ",".join(f"{tp.partition}={tp.offset}" for tp in done
-                               if not tp.error and tp.offset >= 0))
+        acked = [f"{tp.partition}={tp.offset}" for tp in done if not tp.error and tp.offset >= 0]
+        if acked:
+            say("commit", ",".join(acked))
     c.close()
 
 

@@ -50,7 +50,9 @@ class Member:
         self.acked = {}  # the highest acknowledged commit by partition
         self.broken = None
         self.notes = open(log, "w")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        # It ends with this process, however that ends (prctl(2), PR_SET_PDEATHSIG).
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.notes, text=True, errors="replace")
         self.reader = threading.Thread(target=self._read)
         self.reader.start()

@@ -13,6 +13,7 @@ from cluster import INPUT, PARTITIONS, Failure
 from members import Member
 
 ALL = list(range(PARTITIONS))
+EPOCHS_OF_V2 = 15  # more transactions than any producer is begun anew, fewer than it makes
 
 
 class Scene:
@@ -92,7 +93,7 @@ class Scene:
         state, owned = described[0], list(described[1].values())
         if self.former and self.former <= described[1].keys():
             return False
-        return (state == "STABLE" and len(owned) == len(self.members) and all(owned) and
+        return (state == "Stable" and len(owned) == len(self.members) and all(owned) and
                 sorted(p for ps in owned for p in ps) == ALL and self.agreed(owned))
 
     def agreed(self, owned):
@@ -140,7 +141,7 @@ class Scene:
 
     def parted(self):
         """Nobody is left in the group."""
-        return self.world.observer.described(self.group) == ("EMPTY", {})
+        return self.world.observer.described(self.group) == ("Empty", {})
 
 
 class Consumers(Scene):
@@ -218,9 +219,9 @@ class Movers(Scene):
 
     kind = "movers"
 
-    def __init__(self, name, command, world, count=2):
+    def __init__(self, name, command, world, count=2, version=1):
         super().__init__(name, command, world)
-        self.count = count
+        self.count, self.version = count, version
         self.output = f"out-{name}"
         self.outputs = (self.output,)
 
@@ -240,10 +241,19 @@ class Movers(Scene):
         self.remove(m)
         self.add("mover-again", f"{self.name}-{self.count - 1}")
 
+    def spoken(self):
+        """The transactions that the producers speak, told by their epochs: those of
+        transaction.version 2 raise it each time (KIP-890), those of KIP-98 with every new producer."""
+        epochs = [self.world.observer.epoch(f"{self.name}-{i}") for i in range(self.count)]
+        if any((e >= EPOCHS_OF_V2) != (self.version == 2) for e in epochs):
+            raise Violation(f"{self.name}: epochs {epochs} are not those of version {self.version}")
+        return f"transactions of version {self.version} (epochs {epochs})"
+
     def verdict(self):
         out = self.world.observer.read_committed(self.output)
         moved = check_copy([[v for _, v in part] for part in out], self.world.stream.acked)
-        return f"{moved} records are in the output once and in order, read committed"
+        return (f"{moved} records are in the output once and in order, read committed; "
+                f"{self.spoken()}")
 
 
 class Counters(Movers):

@@ -142,7 +142,9 @@ func consume(c *kafka.Consumer) {
 				acked = append(acked, fmt.Sprintf("%d=%d", tp.Partition, int64(tp.Offset)))
 			}
 		}
-		say("commit", strings.Join(acked, ","))
+		if len(acked) > 0 {
+			say("commit", strings.Join(acked, ","))
+		}
 	}
 }
 
