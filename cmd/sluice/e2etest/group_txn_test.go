@@ -71,12 +71,13 @@ func moveAll(ctx context.Context, s *kgo.GroupTransactSession) {
 				Topic: movedTopic, Partition: r.Partition, Key: r.Key, Value: r.Value,
 			}, nil)
 		})
-		if _, err := s.End(context.Background(), kgo.TransactionEndTry(count%5 != 0)); err != nil {
+		if _, err := s.End(ctx, kgo.TransactionEndTry(count%5 != 0)); err != nil {
 			return
 		}
 	}
 }
 
+// end ends a mover, also one that is amid a transaction and has no line to end it.
 func (m *groupMover) end(t *testing.T) {
 	t.Helper()
 	m.stop()
@@ -123,6 +124,9 @@ func TestMoversThroughRestarts(t *testing.T) {
 	w.stopWriting()
 	w.until("all is copied", func() bool { return w.reached(w.ends()) })
 	w.checkMoved()
+	for _, m := range movers {
+		m.end(t)
+	}
 }
 
 // checkMoved compares output and input.
